@@ -1,0 +1,1 @@
+//! Query, Decision and Event: what sigbox and deciders say to each other.

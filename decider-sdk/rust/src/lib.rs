@@ -1,0 +1,1 @@
+//! Write a sigbox decider in Rust.

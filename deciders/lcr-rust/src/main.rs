@@ -1,0 +1,2 @@
+//! Sample decider: longest-prefix routing over two carriers with failover.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The sans-IO SIP proxy: transactions, suspension, forking, local rules.

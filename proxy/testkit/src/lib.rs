@@ -1,0 +1,1 @@
+//! A simulated network, virtual clock and scripted phones around sigbox-core.

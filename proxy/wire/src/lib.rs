@@ -1,0 +1,1 @@
+//! SIP messages as offsets into the received bytes.
