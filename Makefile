@@ -1,0 +1,56 @@
+# The entry point for people. `make` lists what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Where cargo puts things: CARGO_TARGET_DIR moves it, and every recipe below follows.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := scripts/with-tools
+KEEP ?=
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Calls through both sample deciders on loopback, with ladders (KEEP=1 leaves the system running)
+	@scripts/bootstrap demo
+	@cargo build --locked -p sigbox -p lcr-rust
+	@$(MAKE) --no-print-directory node-sdk
+	@$(TOOLS) $(TARGET)/debug/sigbox demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: ## Everything: unit, simulated, contract, end to end with SIPp, Node, Python
+	@scripts/bootstrap test
+	@$(MAKE) --no-print-directory node-sdk
+	cargo build --locked --workspace --bins
+	$(TOOLS) scripts/cargo-test
+	$(TOOLS) npm test --workspaces --if-present
+	$(TOOLS) scripts/python-test
+	scripts/no-tokio
+
+.PHONY: check
+check: ## A quick look: does everything compile, lints included
+	cargo clippy --locked --workspace --all-targets
+
+.PHONY: lint
+lint: ## Formatting, clippy, dependencies, shell scripts
+	scripts/lint
+
+.PHONY: fmt
+fmt: ## Format the Rust sources
+	cargo fmt --all
+
+.PHONY: bench
+bench: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no failed call, no retransmission
+	@scripts/bootstrap bench
+	@cargo build --locked --release -p sigbox -p lcr-rust
+	@$(TOOLS) scripts/bench-sipp
+
+# The Node SDK is TypeScript; its sample and its users import what tsc leaves in dist/.
+NODE_SDK := decider-sdk/node
+.PHONY: node-sdk
+node-sdk: $(NODE_SDK)/dist/.built
+$(NODE_SDK)/dist/.built: $(wildcard $(NODE_SDK)/src/*.ts $(NODE_SDK)/src/*/*.ts) $(NODE_SDK)/package.json $(NODE_SDK)/tsconfig.json package-lock.json
+	@$(TOOLS) npm run --silent build --workspace $(NODE_SDK)
+	@touch $@
