@@ -1,2 +1,3 @@
-//! A SIP proxy, registrar and redirect server that asks your code where calls go.
+//! The `sigbox` command.
+
 fn main() {}

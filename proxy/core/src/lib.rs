@@ -1,1 +1,27 @@
 //! The sans-IO SIP proxy: transactions, suspension, forking, local rules.
+//!
+//! One function in, outputs out: [`Core::handle`] takes the time and what happened,
+//! [`Core::handle_timeout`] the time alone, and both append what is to be done to [`Outputs`]. The
+//! core reads no clock, opens no socket, and knows neither NATS nor JSON, so that the same code
+//! runs under real sockets and under a virtual clock.
+
+mod clock;
+mod counters;
+mod flow;
+mod io;
+mod key;
+mod plan;
+mod rules;
+mod settings;
+
+pub use clock::Instant;
+pub use counters::{Counter, Counters, Gauge};
+pub use flow::{ConnectionId, Flow, ListenerId, Transport};
+pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
+pub use key::{BranchToken, Ticket, Token, TransactionKey};
+pub use plan::{
+    Failover, HeaderEdits, Hop, HopHost, MAX_ROUTES, Party, Plan, PlanError, Redirect,
+    RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
+};
+pub use rules::{Action, Ask, Condition, HeaderMatch, Rule, Rules, TextMatch};
+pub use settings::{DecisionSettings, Limits, Listener, Records, Settings, Timers};

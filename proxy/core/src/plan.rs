@@ -1,0 +1,435 @@
+//! What to do with a request: the core's own form of a decision.
+//!
+//! A plan is valid by construction. Whoever builds one (a decider's reply, a local rule) has had
+//! every URI parsed and every header checked, so the core never meets a half-valid one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sigbox_wire::{Host, Scheme, Uri};
+
+use crate::flow::{ListenerId, Transport};
+
+/// The most routes a plan may hold, whatever the configuration allows.
+pub const MAX_ROUTES: usize = 64;
+
+/// What a decider or a local rule wants done with a suspended request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Forward it.
+    Route(RoutePlan),
+    /// Answer it with a final response of 300 to 699 other than 3xx.
+    Reject(Reject),
+    /// Answer it with a 3xx and contacts.
+    Redirect(Redirect),
+    /// Let the local rules decide.
+    Pass,
+}
+
+impl Plan {
+    /// The verb, as in the contract.
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Route(_) => "route",
+            Self::Reject(_) => "reject",
+            Self::Redirect(_) => "redirect",
+            Self::Pass => "pass",
+        }
+    }
+}
+
+/// Where to forward a request: groups in order, the routes of one group in parallel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutePlan {
+    /// Never empty, at most [`MAX_ROUTES`], sorted by group.
+    routes: Vec<Route>,
+    /// Which final responses lead to the next group.
+    pub failover: Failover,
+    /// Ask again, with what was tried, when every route failed.
+    pub requery: bool,
+}
+
+impl RoutePlan {
+    /// Routes in the order given, then by group. Refuses an empty list and one over
+    /// [`MAX_ROUTES`].
+    pub fn new(mut routes: Vec<Route>, failover: Failover, requery: bool) -> Result<Self, PlanError> {
+        if routes.is_empty() {
+            return Err(PlanError::NoRoutes);
+        }
+        if routes.len() > MAX_ROUTES {
+            return Err(PlanError::TooManyRoutes);
+        }
+        routes.sort_by_key(|route| route.group);
+        Ok(Self { routes, failover, requery })
+    }
+
+    /// All routes, by group.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+}
+
+/// One branch to be.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Route {
+    /// The new Request-URI; `None` keeps the request's.
+    pub uri: Option<Target>,
+    /// Where the request is sent, if not where its Request-URI points (rtjson's `dst_uri`).
+    pub next_hop: Option<Target>,
+    /// Route headers to put in front, complete values separated by commas (RFC 3327's Path, in
+    /// order of traversal).
+    pub path: Option<RouteSet>,
+    /// The socket to send from; `None` lets the core choose.
+    pub listener: Option<ListenerId>,
+    /// Header changes on this branch alone.
+    pub edits: Option<Box<HeaderEdits>>,
+    /// Opaque to the core; shown in records.
+    pub branch_flags: u32,
+    /// How long to wait for any response (Timer B/F); `None` is the configured value.
+    pub fr_timer: Option<Duration>,
+    /// How long to wait for a final response after a provisional one; `None` is the configured
+    /// value.
+    pub fr_inv_timer: Option<Duration>,
+    /// Routes with the same number fork in parallel; lower numbers go first.
+    pub group: u16,
+}
+
+/// A URI that was parsed, with the host and port it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    text: Box<str>,
+    hop: Option<Hop>,
+}
+
+/// Where a URI leads before any name is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The transport to use.
+    pub transport: Transport,
+    /// The address, or the name to look up.
+    pub host: HopHost,
+}
+
+/// The host part of a [`Hop`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HopHost {
+    /// A numeric address.
+    Address(SocketAddr),
+    /// A host name and the port to use with whatever address it has.
+    Name(Box<str>, u16),
+}
+
+impl Target {
+    /// Parses `text` as a sip, sips or tel URI.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        if text.bytes().any(|b| b.is_ascii_control() || b == b' ' || b == b'<' || b == b'>') {
+            return Err(PlanError::Uri);
+        }
+        let uri = Uri::parse(text.as_bytes()).map_err(|_| PlanError::Uri)?;
+        let hop = Hop::of(&uri)?;
+        if hop.is_none() && uri.scheme != Scheme::Tel {
+            return Err(PlanError::Uri);
+        }
+        Ok(Self { text: text.into(), hop })
+    }
+
+    /// The URI as written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it leads; `None` for a tel URI, which names no host.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hop.as_ref()
+    }
+}
+
+impl Hop {
+    /// Where `uri` leads: host, port and transport parameter (RFC 3261 §16.6 step 7, without
+    /// RFC 3263's NAPTR and SRV). `None` when the URI names no host.
+    pub fn of(uri: &Uri<'_>) -> Result<Option<Self>, PlanError> {
+        let secure = match uri.scheme {
+            Scheme::Sip => false,
+            Scheme::Sips => true,
+            Scheme::Tel => return Ok(None),
+            Scheme::Other(_) => return Err(PlanError::Scheme),
+        };
+        let Some(host) = uri.host else { return Ok(None) };
+        let transport = match uri.param("transport").flatten() {
+            Some(name) => Transport::from_name(name).ok_or(PlanError::Transport)?,
+            None if secure => Transport::Tls,
+            None => Transport::Udp,
+        };
+        let transport = match transport {
+            Transport::Tcp | Transport::Udp if secure => Transport::Tls,
+            Transport::Ws if secure => Transport::Wss,
+            other => other,
+        };
+        let port = uri.port.unwrap_or(transport.default_port());
+        let host = match host {
+            Host::V4(ip) => HopHost::Address((ip, port).into()),
+            Host::V6(ip) => HopHost::Address((ip, port).into()),
+            Host::Name(name) => HopHost::Name(String::from_utf8_lossy(name).into(), port),
+        };
+        Ok(Some(Self { transport, host }))
+    }
+}
+
+/// Route header values to put in front of a request, checked to be name-addrs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSet {
+    text: Box<str>,
+    hop: Hop,
+}
+
+impl RouteSet {
+    /// Parses comma-separated name-addrs, as a Path or Route header holds them. A bare URI is put
+    /// into angle brackets.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        if text.bytes().any(|b| b.is_ascii_control()) {
+            return Err(PlanError::Uri);
+        }
+        let text = if text.trim_start().starts_with('<') || text.contains('<') {
+            text.trim().to_owned()
+        } else {
+            format!("<{}>", text.trim())
+        };
+        let start = text.find('<').ok_or(PlanError::Uri)? + 1;
+        let end = text[start..].find('>').ok_or(PlanError::Uri)? + start;
+        let uri = Uri::parse(text[start..end].as_bytes()).map_err(|_| PlanError::Uri)?;
+        let hop = Hop::of(&uri)?.ok_or(PlanError::Uri)?;
+        Ok(Self { text: text.into(), hop })
+    }
+
+    /// The header value.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the first of them leads.
+    pub fn hop(&self) -> &Hop {
+        &self.hop
+    }
+}
+
+/// Changes to the headers of one branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    from: Option<Party>,
+    to: Option<Party>,
+    extra: Box<[u8]>,
+    set: Vec<(Box<str>, Box<str>)>,
+    remove: Vec<Box<str>>,
+}
+
+/// A new display name or URI for From or To; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Party {
+    /// The display name, without quotes.
+    pub display: Option<Box<str>>,
+    /// The URI.
+    pub uri: Option<Box<str>>,
+}
+
+/// Headers that only the proxy writes.
+const PROTECTED: [&str; 10] = [
+    "via", "v", "route", "record-route", "call-id", "i", "cseq", "content-length", "l", "max-forwards",
+];
+
+impl HeaderEdits {
+    /// No change yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Rewrites the From header's display name or URI; the tag stays.
+    pub fn from(&mut self, party: Party) -> Result<(), PlanError> {
+        self.from = Some(party.checked()?);
+        Ok(())
+    }
+
+    /// Rewrites the To header's display name or URI; a tag stays.
+    pub fn to(&mut self, party: Party) -> Result<(), PlanError> {
+        self.to = Some(party.checked()?);
+        Ok(())
+    }
+
+    /// Replaces every header of that name by one with this value, or adds it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), PlanError> {
+        check_name(name)?;
+        check_value(value)?;
+        self.set.push((name.into(), value.into()));
+        Ok(())
+    }
+
+    /// Adds a header line.
+    pub fn add(&mut self, name: &str, value: &str) -> Result<(), PlanError> {
+        check_name(name)?;
+        check_value(value)?;
+        let mut lines = std::mem::take(&mut self.extra).into_vec();
+        for part in [name, ": ", value, "\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
+        self.extra = lines.into_boxed_slice();
+        Ok(())
+    }
+
+    /// Takes every header of that name away.
+    pub fn remove(&mut self, name: &str) -> Result<(), PlanError> {
+        check_name(name)?;
+        self.remove.push(name.into());
+        Ok(())
+    }
+
+    /// The new From, if any.
+    pub fn from_party(&self) -> Option<&Party> {
+        self.from.as_ref()
+    }
+
+    /// The new To, if any.
+    pub fn to_party(&self) -> Option<&Party> {
+        self.to.as_ref()
+    }
+
+    /// Complete header lines to add, each ended by CRLF.
+    pub fn extra(&self) -> &[u8] {
+        &self.extra
+    }
+
+    /// Names and values to set.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.set.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Names to take away.
+    pub fn removals(&self) -> impl Iterator<Item = &str> {
+        self.remove.iter().map(|name| &**name)
+    }
+}
+
+impl Party {
+    fn checked(self) -> Result<Self, PlanError> {
+        if let Some(display) = &self.display {
+            check_value(display)?;
+        }
+        if let Some(uri) = &self.uri {
+            Target::parse(uri)?;
+        }
+        Ok(self)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), PlanError> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(PlanError::HeaderName);
+    }
+    // From and To have edits of their own, which keep the tag.
+    let own = ["from", "f", "to", "t"];
+    if PROTECTED.iter().chain(&own).any(|protected| protected.eq_ignore_ascii_case(name)) {
+        return Err(PlanError::ProtectedHeader);
+    }
+    Ok(())
+}
+
+fn check_value(value: &str) -> Result<(), PlanError> {
+    if value.bytes().any(|b| b != b'\t' && b.is_ascii_control()) {
+        return Err(PlanError::HeaderValue);
+    }
+    Ok(())
+}
+
+/// Which final responses lead on to the next group of routes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Failover {
+    /// Everything but 2xx and 6xx.
+    #[default]
+    Any,
+    /// These statuses and classes.
+    Only(Vec<StatusMatch>),
+}
+
+/// One entry of a failover list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusMatch {
+    /// `480`
+    Status(u16),
+    /// `5xx`, as 5.
+    Class(u8),
+}
+
+impl Failover {
+    /// Whether a final response with `status` leads on. A 2xx never does.
+    pub fn includes(&self, status: u16) -> bool {
+        match self {
+            _ if (200..300).contains(&status) => false,
+            Self::Any => status < 600,
+            Self::Only(list) => list.iter().any(|entry| match *entry {
+                StatusMatch::Status(s) => s == status,
+                StatusMatch::Class(class) => u16::from(class) == status / 100,
+            }),
+        }
+    }
+}
+
+/// A final response made here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    /// 400 to 699.
+    pub status: u16,
+    /// The reason phrase; `None` is RFC 3261's.
+    pub reason: Option<Box<str>>,
+    /// Headers to add (`set` and `extra` both add; there is nothing to remove).
+    pub headers: HeaderEdits,
+    /// `Retry-After`, drawn from this range for each response.
+    pub retry_after: Option<(Duration, Duration)>,
+}
+
+/// A 3xx made here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redirect {
+    /// 300 to 399.
+    pub status: u16,
+    /// In order of preference; never empty.
+    pub contacts: Vec<RedirectContact>,
+}
+
+/// One Contact of a [`Redirect`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedirectContact {
+    /// Where to try.
+    pub uri: Target,
+    /// Preference in thousandths, 0 to 1000.
+    pub q: Option<u16>,
+    /// How long the contact is good, in seconds.
+    pub expires: Option<u32>,
+}
+
+/// Why a plan cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// There is nothing to route to.
+    #[error("a route plan needs at least one route")]
+    NoRoutes,
+    /// More than [`MAX_ROUTES`].
+    #[error("more than {MAX_ROUTES} routes")]
+    TooManyRoutes,
+    /// Not a sip, sips or tel URI.
+    #[error("not a valid URI")]
+    Uri,
+    /// A scheme the proxy cannot route.
+    #[error("the scheme is not sip, sips or tel")]
+    Scheme,
+    /// `;transport=` names none we know.
+    #[error("unknown transport")]
+    Transport,
+    /// Not a token.
+    #[error("not a header name")]
+    HeaderName,
+    /// One that only the proxy writes.
+    #[error("this header is written by the proxy alone")]
+    ProtectedHeader,
+    /// It would break out of its line.
+    #[error("a header value holds a control character")]
+    HeaderValue,
+}

@@ -1,0 +1,152 @@
+//! What the core is told once and again on reload. The shell makes it from the configuration file.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::flow::Transport;
+use crate::io::Class;
+use crate::rules::Rules;
+
+/// Everything the core can be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our sockets; a [`ListenerId`](crate::ListenerId) is a position here.
+    pub listeners: Vec<Listener>,
+    /// Host names and addresses, lower case, that also mean this proxy in a Request-URI or Route.
+    pub aliases: Vec<Box<str>>,
+    /// The tenant of requests whose rule names none.
+    pub tenant: Arc<str>,
+    /// The value of the Server header in responses made here; `None` sends none.
+    pub server: Option<Box<str>>,
+    /// Whether dialog-forming requests get a Record-Route (RFC 3261 §16.6 step 4).
+    pub record_route: bool,
+    /// Timer values.
+    pub timers: Timers,
+    /// Suspension.
+    pub decision: DecisionSettings,
+    /// Limits.
+    pub limits: Limits,
+    /// Local rules.
+    pub rules: Rules,
+    /// Which records to emit.
+    pub records: Records,
+    /// How long a caller is told to wait when the proxy drains, drawn from this range.
+    pub drain_retry_after: (Duration, Duration),
+    /// Adds `X-Sigbox-Fallback: <cause>` to responses made by a fallback rule.
+    pub explain_fallback: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            aliases: Vec::new(),
+            tenant: "default".into(),
+            server: None,
+            record_route: true,
+            timers: Timers::default(),
+            decision: DecisionSettings::default(),
+            limits: Limits::default(),
+            rules: Rules::default(),
+            records: Records::default(),
+            drain_retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
+            explain_fallback: false,
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Its transport.
+    pub transport: Transport,
+    /// Its bound address, with the real port.
+    pub address: SocketAddr,
+    /// The host and port to write into Via and Record-Route; `None` writes the bound address.
+    pub advertised: Option<(Box<str>, u16)>,
+}
+
+/// SIP timers (RFC 3261 table 4) and ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timers {
+    /// Round-trip estimate.
+    pub t1: Duration,
+    /// The longest retransmission interval of non-INVITE requests and INVITE responses.
+    pub t2: Duration,
+    /// How long a message may stay in the network.
+    pub t4: Duration,
+    /// How long a branch waits for any response before it counts as 408; Timers B and F, 64*T1 by
+    /// default.
+    pub fr: Duration,
+    /// How long an INVITE branch may ring; Timer C (RFC 3261 §16.6 step 11), over three minutes by
+    /// default.
+    pub fr_inv: Duration,
+    /// How long an INVITE over UDP may go unanswered before 100 Trying is sent; under 200 ms.
+    pub trying: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        let t1 = Duration::from_millis(500);
+        Self {
+            t1,
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            fr: t1 * 64,
+            fr_inv: Duration::from_secs(185),
+            trying: Duration::ZERO,
+        }
+    }
+}
+
+/// How transactions are suspended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionSettings {
+    /// How long a decider has.
+    pub budget: Duration,
+    /// The longest a transaction may stay suspended, extensions included.
+    pub max_wait: Duration,
+    /// How often deciders are asked about one transaction.
+    pub max_attempts: u8,
+    /// The classes asked about when no rule matches. For the others, and with nobody to ask, the
+    /// fallback rules decide.
+    pub ask: Vec<Class>,
+}
+
+impl Default for DecisionSettings {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_millis(200),
+            max_wait: Duration::from_secs(10),
+            max_attempts: 3,
+            ask: Class::ALL.to_vec(),
+        }
+    }
+}
+
+/// Limits; each has a counter for what it refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Transactions suspended at once in one core.
+    pub suspended: usize,
+    /// Live transactions (finished ones that absorb retransmissions do not count) in one core.
+    pub transactions: usize,
+    /// Message limits.
+    pub wire: sigbox_wire::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { suspended: 20_000, transactions: 100_000, wire: sigbox_wire::Limits::default() }
+    }
+}
+
+/// Which records the core emits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// [`Output::Decided`](crate::Output::Decided)
+    pub decisions: bool,
+    /// [`Output::Finished`](crate::Output::Finished)
+    pub transactions: bool,
+}

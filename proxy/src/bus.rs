@@ -1,0 +1,1 @@
+//! NATS: queries out, answers in, events.

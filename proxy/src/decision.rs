@@ -1,0 +1,1 @@
+//! Between the wire contract and the core: queries written, decisions read.

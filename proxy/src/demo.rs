@@ -1,0 +1,1 @@
+//! `sigbox demo`: the whole system on loopback, call by call.

@@ -1,0 +1,13 @@
+//! The I/O shell around `sigbox-core`, and the `sigbox` command.
+
+pub mod admin;
+pub mod bus;
+pub mod cli;
+pub mod config;
+pub mod decision;
+pub mod demo;
+pub mod logging;
+pub mod metrics;
+pub mod node;
+pub mod phone;
+pub mod shard;

@@ -1,0 +1,1 @@
+//! One running proxy: its shards, its bus, its signals.

@@ -1,0 +1,1 @@
+//! Scripted phones: `sigbox call` and the demo's callers and callees.

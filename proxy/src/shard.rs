@@ -1,0 +1,1 @@
+//! One shard: one thread, one core, one NATS connection.
