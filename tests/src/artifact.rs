@@ -1,0 +1,102 @@
+//! Where the programs under test are.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .to_path_buf()
+    })
+}
+
+/// A file of the repository that a test needs, by its path from the root.
+pub fn sample_file(path: &str) -> Result<PathBuf> {
+    let path = repository().join(path);
+    ensure!(path.exists(), "{} does not exist", path.display());
+    Ok(path)
+}
+
+/// A program of this workspace, built with the profile that the tests were built with.
+///
+/// Cargo hands a test only the binaries of its own package, so this looks beside the test executable
+/// (`target/<profile>/deps/..`), and asks cargo for a build when the program is missing or older than its sources.
+pub fn workspace_binary(package: &str) -> Result<PathBuf> {
+    let executable = env::current_exe()?;
+    let profile = executable
+        .ancestors()
+        .find(|dir| dir.join("deps").is_dir() && dir.join(".fingerprint").is_dir())
+        .with_context(|| {
+            format!(
+                "{} is not in a cargo target directory",
+                executable.display()
+            )
+        })?;
+    let binary = profile.join(package);
+    if is_current(&binary)? {
+        return Ok(binary);
+    }
+    let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => bail!("{} has no name", profile.display()),
+    };
+    let target = profile
+        .parent()
+        .context("a profile directory has a parent")?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(repository())
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            package,
+            "--profile",
+            profile_name,
+            "--target-dir",
+        ])
+        .arg(target)
+        .status()?;
+    ensure!(status.success(), "cargo build --package {package} failed");
+    Ok(binary)
+}
+
+fn is_current(binary: &Path) -> Result<bool> {
+    let Ok(built) = fs::metadata(binary).and_then(|meta| meta.modified()) else {
+        return Ok(false);
+    };
+    for folder in ["contracts/src", "proxy", "decider-sdk/rust/src", "deciders"] {
+        if newest_source(&repository().join(folder))? > built {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn newest_source(folder: &Path) -> Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() && name != "node_modules" && name != "tests" {
+            newest = newest.max(newest_source(&path)?);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "toml")
+        {
+            newest = newest.max(fs::metadata(&path)?.modified()?);
+        }
+    }
+    Ok(newest)
+}
