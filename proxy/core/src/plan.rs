@@ -390,6 +390,10 @@ pub struct Reject {
 pub struct Redirect {
     /// 300 to 399.
     pub status: u16,
+    /// The reason phrase; `None` is RFC 3261's.
+    pub reason: Option<Box<str>>,
+    /// Headers to add, as in [`Reject::headers`].
+    pub headers: HeaderEdits,
     /// In order of preference; never empty.
     pub contacts: Vec<RedirectContact>,
 }
