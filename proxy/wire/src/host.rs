@@ -1,0 +1,150 @@
+//! Hosts in URIs and Via.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nom::bytes::complete::{tag, take_till1, take_while1};
+use nom::combinator::{opt, recognize};
+use nom::sequence::{delimited, preceded};
+use nom::{Parser, branch::alt};
+
+use crate::chars::is_host;
+use crate::grammar::{Parsed, Stuck, port, refuse};
+use crate::malformed::{Malformed, Reason};
+
+/// A host as RFC 3261 §25.1 has it.
+#[derive(Debug, Clone, Copy)]
+pub enum Host<'a> {
+    /// A dotted quad.
+    V4(Ipv4Addr),
+    /// An IPv6 address, written in brackets.
+    V6(Ipv6Addr),
+    /// A name, as written.
+    Name(&'a [u8]),
+}
+
+impl<'a> Host<'a> {
+    /// Parses a host without a port.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Host`]: brackets around something other than an IPv6 address, digits and dots that
+    /// are no IPv4 address (`256.1.1.1`, `010.0.0.1`), or bytes that no host name has.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        let host = match text {
+            [b'[', address @ .., b']'] => ascii(address).and_then(|a| a.parse().ok()).map(Self::V6),
+            name if name
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || *byte == b'.') =>
+            {
+                ascii(name).and_then(|a| a.parse().ok()).map(Self::V4)
+            }
+            name if name.iter().all(|byte| is_host(*byte)) => Some(Self::Name(name)),
+            _ => None,
+        };
+        host.ok_or(Malformed::new(Reason::Host, 0))
+    }
+
+    /// The address, if it is one.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::V4(address) => Some(IpAddr::V4(*address)),
+            Self::V6(address) => Some(IpAddr::V6(*address)),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+/// Names are equal in any case (RFC 3261 §19.1.4).
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(one), Self::Name(two)) => one.eq_ignore_ascii_case(two),
+            _ => self.ip().is_some() && self.ip() == other.ip(),
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+/// As it stands in a URI: IPv6 in brackets.
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address) => address.fmt(f),
+            Self::V6(address) => write!(f, "[{address}]"),
+            Self::Name(name) => String::from_utf8_lossy(name).fmt(f),
+        }
+    }
+}
+
+fn ascii(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok()
+}
+
+/// `host`, with the text it was read from.
+fn host(input: &[u8]) -> Parsed<'_, (Host<'_>, &[u8])> {
+    let (rest, text) = alt((
+        recognize(delimited(
+            tag(&b"["[..]),
+            take_till1(|b| b == b']'),
+            tag(&b"]"[..]),
+        )),
+        take_while1(is_host),
+    ))
+    .parse(input)?;
+    match Host::parse(text) {
+        Ok(host) => Ok((rest, (host, text))),
+        Err(_) => refuse(input, Reason::Host),
+    }
+}
+
+/// `hostport`, with `colon` between the two: Via allows white space around it, a URI does not.
+pub(crate) fn hostport<'a>(
+    input: &'a [u8],
+    colon: impl Parser<&'a [u8], Output = &'a [u8], Error = Stuck<'a>>,
+) -> Parsed<'a, (Host<'a>, &'a [u8], Option<u16>)> {
+    let (after_host, (parsed, text)) = host(input)?;
+    let (after, digits) =
+        opt(preceded(colon, take_while1(|b: u8| b.is_ascii_digit()))).parse(after_host)?;
+    match digits.map(port) {
+        Some(None) => refuse(after_host, Reason::Port),
+        port => Ok((after, (parsed, text, port.flatten()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Host;
+
+    #[test]
+    fn digits_and_dots_are_an_address_or_nothing() {
+        assert!(matches!(Host::parse(b"192.0.2.1"), Ok(Host::V4(_))));
+        for text in ["256.1.1.1", "010.0.0.1", "1.2.3", "1.2.3.4.5", "1", ".", ""] {
+            assert!(Host::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_stands_in_brackets() {
+        assert!(matches!(Host::parse(b"[2001:db8::1]"), Ok(Host::V6(_))));
+        for text in [
+            "2001:db8::1",
+            "[2001:db8::1",
+            "[::1%eth0]",
+            "[]",
+            "]",
+            "[192.0.2.1]",
+        ] {
+            assert!(Host::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_equal_in_any_case_and_never_equal_to_addresses() {
+        assert_eq!(Host::parse(b"AtlanTa.CoM"), Host::parse(b"atlanta.com"));
+        assert_ne!(Host::parse(b"localhost"), Host::parse(b"127.0.0.1"));
+        // A container's host name starts with a digit as often as not.
+        assert!(matches!(Host::parse(b"3f2a9c"), Ok(Host::Name(_))));
+    }
+}

@@ -1,0 +1,289 @@
+//! Offsets of one message.
+
+use memchr::memchr_iter;
+use smallvec::SmallVec;
+
+use crate::chars::{is_token, trim_end};
+use crate::grammar::{number, skip_sws};
+use crate::header_id::HeaderId;
+use crate::limits::Limits;
+use crate::lines::Line;
+use crate::malformed::{Malformed, Reason};
+use crate::start_line::StartLine;
+
+/// Offsets of one message: reusable, and without a lifetime, so that it can be kept beside the bytes
+/// it was made from.
+///
+/// Eight bytes for each header line, the first 32 lines inline; parsing into an index that has been
+/// used before allocates nothing.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// Where the message starts in the bytes received, after the CRLFs that RFC 3261 §7.5 ignores.
+    pub(crate) start: usize,
+    /// Length of the message: what follows its Content-Length in a datagram is not part of it.
+    pub(crate) len: u16,
+    pub(crate) is_response: bool,
+    pub(crate) status: u16,
+    /// End of the method; the Request-URI starts one byte later. 0 in a response.
+    pub(crate) method_end: u16,
+    /// End of the Request-URI, or start of the reason phrase.
+    pub(crate) uri_end: u16,
+    pub(crate) headers_start: u16,
+    pub(crate) headers_end: u16,
+    pub(crate) lines: SmallVec<[HeaderLine; 32]>,
+    /// For each header the number of its first line: `ABSENT`, or where to start looking.
+    first: [u8; HeaderId::COUNT],
+}
+
+const ABSENT: u8 = u8::MAX;
+
+/// Offsets of one logical header line. It ends where the next starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeaderLine {
+    pub(crate) start: u16,
+    pub(crate) value_start: u16,
+    pub(crate) value_end: u16,
+    pub(crate) name_len: u8,
+    pub(crate) id: HeaderId,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            len: 0,
+            is_response: false,
+            status: 0,
+            method_end: 0,
+            uri_end: 0,
+            headers_start: 0,
+            headers_end: 0,
+            lines: SmallVec::new(),
+            first: [ABSENT; HeaderId::COUNT],
+        }
+    }
+}
+
+/// The first fault is the one reported; the rest of the message is still indexed for the answer.
+#[derive(Default)]
+struct Faults(Option<Malformed>);
+
+impl Faults {
+    fn note(&mut self, reason: Reason, at: usize) {
+        self.0 = self.0.or(Some(Malformed::new(reason, at)));
+    }
+}
+
+impl Index {
+    /// Finds the lines of the message in `raw`, replacing what was indexed before.
+    ///
+    /// Strict where two hops could read two different messages: line breaks and NUL, names, headers
+    /// that may stand once ([`Reason::Duplicate`]), Content-Length. Values are not looked at further;
+    /// that is what [`Message::validate`](crate::Message::validate) and the typed accessors are for.
+    ///
+    /// # Errors
+    ///
+    /// The first fault. The index then still has what could be told apart, so that a 400 can be built
+    /// if [`Message::answerable`](crate::Message::answerable) says so; nothing of it is to be
+    /// forwarded.
+    pub fn parse(&mut self, raw: &[u8], limits: &Limits) -> Result<(), Malformed> {
+        self.clear();
+        self.start = raw
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let mut faults = Faults::default();
+        let mut message = raw.get(self.start..).unwrap_or_default();
+        let longest = limits.message.min(usize::from(u16::MAX));
+        if message.len() > longest {
+            faults.note(Reason::MessageTooLarge, longest);
+            message = &message[..longest];
+        }
+
+        let mut at = self.start_line(message, &mut faults);
+        if matches!(message.get(at), Some(b' ' | b'\t')) {
+            faults.note(Reason::Fold, at);
+            at = Line::logical(message, at).next;
+        }
+        self.headers_start = offset(at);
+        let body = self.headers(message, at, limits, &mut faults);
+        self.body(message, body, &mut faults);
+        faults.0.map_or(Ok(()), Err)
+    }
+
+    fn clear(&mut self) {
+        self.lines.clear();
+        let lines = std::mem::take(&mut self.lines);
+        *self = Self {
+            lines,
+            ..Self::default()
+        };
+    }
+
+    fn start_line(&mut self, message: &[u8], faults: &mut Faults) -> usize {
+        let line = Line::physical(message, 0);
+        let text = &message[..line.end];
+        if let Some(fault) = line.fault {
+            faults.note(fault.reason, fault.at);
+        }
+        let parsed = StartLine::parse(text).unwrap_or_else(|fault| {
+            faults.note(fault.reason, fault.at);
+            StartLine::salvage(text)
+        });
+        match parsed {
+            StartLine::Request { method, uri } => {
+                self.method_end = offset(method.len());
+                self.uri_end = offset((method.len() + 1 + uri.len()).min(text.len()));
+            }
+            StartLine::Response { status, reason } => {
+                self.is_response = true;
+                self.status = status;
+                self.uri_end = offset(text.len() - reason.len());
+            }
+        }
+        line.next
+    }
+
+    /// Indexes the header lines from `at` on and says where the body starts.
+    fn headers(
+        &mut self,
+        message: &[u8],
+        mut at: usize,
+        limits: &Limits,
+        faults: &mut Faults,
+    ) -> usize {
+        let mut vias = 0;
+        loop {
+            self.headers_end = offset(at);
+            let line = Line::logical(message, at);
+            if !line.is_terminated {
+                faults.note(Reason::Unterminated, message.len());
+                return message.len();
+            }
+            if line.end == at {
+                return line.next;
+            }
+            if self.lines.len() >= limits.headers {
+                faults.note(Reason::TooManyHeaders, at);
+                return message.len();
+            }
+            let header = self.header(message, &line, limits, faults);
+            if header.id == HeaderId::Via {
+                let value = &message[header.value_start.into()..header.value_end.into()];
+                vias += 1 + memchr_iter(b',', value).count();
+                if vias > limits.vias {
+                    faults.note(Reason::TooManyVias, at);
+                    return message.len();
+                }
+            }
+            self.push(header, faults);
+            at = line.next;
+        }
+    }
+
+    fn push(&mut self, header: HeaderLine, faults: &mut Faults) {
+        let first = &mut self.first[header.id as usize];
+        if *first == ABSENT {
+            // Beyond line 254 the number only says where to start looking.
+            *first = u8::try_from(self.lines.len())
+                .unwrap_or(ABSENT)
+                .min(ABSENT - 1);
+        } else if header.id.is_single() {
+            faults.note(Reason::Duplicate, header.start.into());
+        }
+        self.lines.push(header);
+    }
+
+    /// A line with a fault is kept under no name: it is never found, copied or trusted.
+    fn header(
+        &self,
+        message: &[u8],
+        line: &Line,
+        limits: &Limits,
+        faults: &mut Faults,
+    ) -> HeaderLine {
+        let text = &message[line.start..line.end];
+        let nameless = HeaderLine {
+            start: offset(line.start),
+            value_start: offset(line.start),
+            value_end: offset(line.end),
+            name_len: 0,
+            id: HeaderId::Other,
+        };
+        if let Some(fault) = line.fault {
+            faults.note(fault.reason, fault.at);
+            return nameless;
+        }
+        if text.len() > limits.header {
+            faults.note(Reason::HeaderTooLong, line.start);
+            return nameless;
+        }
+        let name_end = text
+            .iter()
+            .position(|byte| !is_token(*byte))
+            .unwrap_or(text.len());
+        let (name, after) = text.split_at(name_end);
+        let mut colon = after;
+        while let [b' ' | b'\t', rest @ ..] = colon {
+            colon = rest;
+        }
+        match (u8::try_from(name.len()), colon) {
+            (Ok(name_len @ 1..), [b':', value @ ..]) => {
+                let value = skip_sws(value);
+                let value_start = line.end - value.len();
+                HeaderLine {
+                    value_start: offset(value_start),
+                    value_end: offset(value_start + trim_end(value).len()),
+                    name_len,
+                    id: HeaderId::from_name(name),
+                    ..nameless
+                }
+            }
+            _ => {
+                faults.note(Reason::HeaderName, line.start);
+                nameless
+            }
+        }
+    }
+
+    /// Cuts the message where its Content-Length says (RFC 3261 §18.3).
+    fn body(&mut self, message: &[u8], start: usize, faults: &mut Faults) {
+        let there = message.len() - start;
+        let mut len = there;
+        if let Some(header) = self.find(HeaderId::ContentLength) {
+            let value = &message[header.value_start.into()..header.value_end.into()];
+            match number(value).map(usize::try_from) {
+                Some(Ok(said)) if said <= there => len = said,
+                _ => faults.note(Reason::ContentLength, header.value_start.into()),
+            }
+        }
+        self.len = offset(start + len);
+    }
+
+    /// The first line with this header, in constant time unless it is beyond line 254.
+    pub(crate) fn find(&self, id: HeaderId) -> Option<&HeaderLine> {
+        self.tail(id).iter().find(|line| line.id == id)
+    }
+
+    /// The lines from the first with this header on; empty when there is none.
+    pub(crate) fn tail(&self, id: HeaderId) -> &[HeaderLine] {
+        match self.first[id as usize] {
+            ABSENT => &[],
+            first => self.lines.get(first.into()..).unwrap_or_default(),
+        }
+    }
+
+    /// Bytes allocated beside the index itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        if self.lines.spilled() {
+            self.lines.capacity() * size_of::<HeaderLine>()
+        } else {
+            0
+        }
+    }
+}
+
+/// Offsets are of messages no longer than `u16::MAX`, which [`Index::parse`] sees to.
+fn offset(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}

@@ -1,0 +1,195 @@
+//! `;name=value` lists of headers and URIs.
+
+use nom::branch::alt;
+use nom::bytes::complete::take_while1;
+use nom::combinator::opt;
+use nom::sequence::preceded;
+use nom::{Err, Parser};
+
+use crate::chars::{is_lws, is_value, trim, trim_end};
+use crate::grammar::{Parsed, quoted, refuse, separator, token};
+use crate::malformed::Reason;
+
+/// The parameters of a header value or a URI, as written: `;a=b;lr`.
+///
+/// Iterating yields `(name, value)`; a value in quotes keeps them. Names are looked up in any case,
+/// and of two with one name the first counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Params<'a>(&'a [u8]);
+
+impl<'a> Params<'a> {
+    /// Text that is known to be parameters.
+    pub(crate) const fn of(text: &'a [u8]) -> Self {
+        Self(text)
+    }
+
+    /// As written, from the first semicolon on.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The parameters in order.
+    pub const fn iter(self) -> ParamIter<'a> {
+        ParamIter(self.0)
+    }
+
+    /// `None` when absent, `Some(None)` when it stands without a value.
+    pub fn get(self, name: &str) -> Option<Option<&'a [u8]>> {
+        self.iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// The value, if it is there and has one.
+    pub fn value(self, name: &str) -> Option<&'a [u8]> {
+        self.get(name).flatten()
+    }
+}
+
+impl<'a> IntoIterator for Params<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
+    type IntoIter = ParamIter<'a>;
+
+    fn into_iter(self) -> ParamIter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterator over [`Params`].
+#[derive(Debug, Clone)]
+pub struct ParamIter<'a>(&'a [u8]);
+
+/// One parameter and the text it came from, its semicolon included.
+pub(crate) struct Param<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) text: &'a [u8],
+}
+
+impl<'a> ParamIter<'a> {
+    pub(crate) fn next_param(&mut self) -> Option<Param<'a>> {
+        // URIs may have empty parameters (see `Uri::parse`): they are passed over with the next one.
+        let start = self.0.iter().position(|b| *b != b';' && !is_lws(*b))?;
+        let end = start + param_end(&self.0[start..]);
+        let (text, rest) = self.0.split_at(end);
+        self.0 = rest;
+        let written = &text[start..];
+        let (name, value) = match written.iter().position(|b| *b == b'=') {
+            Some(equal) => (
+                trim_end(&written[..equal]),
+                Some(trim(&written[equal + 1..])),
+            ),
+            None => (trim_end(written), None),
+        };
+        Some(Param { name, value, text })
+    }
+}
+
+impl<'a> Iterator for ParamIter<'a> {
+    type Item = (&'a [u8], Option<&'a [u8]>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_param().map(|param| (param.name, param.value))
+    }
+}
+
+/// Up to the next semicolon that is not in quotes.
+fn param_end(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b';' => return at,
+            b'"' => match quoted(&text[at..]) {
+                Ok((rest, _)) => at = text.len() - rest.len(),
+                Err(_) => return text.len(),
+            },
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// `*(SEMI generic-param)` of headers. A semicolon without a parameter after it is refused, as is
+/// `name=` without a value.
+pub(crate) fn params(input: &[u8]) -> Parsed<'_, Params<'_>> {
+    let mut rest = input;
+    loop {
+        let after = match separator(b";").parse(rest) {
+            Ok((after, _)) => after,
+            Err(Err::Error(_)) => break,
+            Err(fault) => return Err(fault),
+        };
+        rest = match param(after) {
+            Ok((rest, ())) => rest,
+            Err(Err::Error(_)) => return refuse(after, Reason::Param),
+            Err(fault) => return Err(fault),
+        };
+    }
+    Ok((rest, Params(&input[..input.len() - rest.len()])))
+}
+
+fn param(input: &[u8]) -> Parsed<'_, ()> {
+    let (after, _) = token(input)?;
+    let (rest, _) = opt(preceded(
+        separator(b"="),
+        alt((quoted, take_while1(is_value))),
+    ))
+    .parse(after)?;
+    Ok((rest, ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::params;
+    use crate::grammar::whole;
+    use crate::malformed::Reason;
+
+    type Listed<'a> = Vec<(&'a [u8], Option<&'a [u8]>)>;
+
+    fn parse(text: &[u8]) -> Result<Listed<'_>, Reason> {
+        whole(text, Reason::Param, params)
+            .map(|params| params.iter().collect())
+            .map_err(|fault| fault.reason)
+    }
+
+    #[test]
+    fn names_values_and_quoted_values() {
+        assert_eq!(
+            parse(b";lr;a=b ; c = \"d;\\\"e\" \r\n ;received=2001:db8::1").unwrap(),
+            [
+                (&b"lr"[..], None),
+                (b"a", Some(&b"b"[..])),
+                (b"c", Some(b"\"d;\\\"e\"")),
+                (b"received", Some(b"2001:db8::1")),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_first_of_two_counts_and_case_does_not() {
+        let params = whole(b";Tag=one;TAG=two", Reason::Param, params).unwrap();
+        assert_eq!(params.value("tag"), Some(&b"one"[..]));
+        assert_eq!(params.get("lr"), None);
+    }
+
+    #[test]
+    fn p4_empty_and_unfinished_parameters_are_refused() {
+        for text in [
+            &b";"[..],
+            b";;a",
+            b";a=",
+            b";a=b;",
+            b";=b",
+            b";a=b c",
+            b";a=<b>",
+        ] {
+            assert_eq!(parse(text), Err(Reason::Param), "{}", text.escape_ascii());
+        }
+        assert_eq!(parse(b";tag=\"unterminated"), Err(Reason::Quote));
+    }
+}

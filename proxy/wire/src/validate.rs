@@ -1,0 +1,69 @@
+//! Whether a message can be acted on (RFC 3261 §8.1.1, §16.3).
+
+use crate::chars::is_lws;
+use crate::header_id::HeaderId;
+use crate::malformed::{Malformed, Reason};
+use crate::message::Message;
+use crate::method::Method;
+
+impl Message<'_> {
+    /// Whether what every SIP element must read is there and well formed: topmost Via, From, To,
+    /// Call-ID, CSeq, Max-Forwards if present; in a request the Request-URI, and that CSeq has its
+    /// method. That they stand once only was seen to by [`Index::parse`](crate::Index::parse).
+    ///
+    /// A From without a tag passes, as peers of RFC 2543 send it; so does a Request-URI of an unknown
+    /// scheme, which is answered 416 and not 400.
+    ///
+    /// # Errors
+    ///
+    /// The first fault, in the order above.
+    pub fn validate(&self) -> Result<(), Malformed> {
+        self.via()?;
+        self.from()?;
+        self.to()?;
+        self.validate_call_id()?;
+        let cseq = self.cseq()?;
+        self.max_forwards()?;
+        if self.is_request() {
+            self.uri()?;
+            if cseq.method != self.method() {
+                let at = self.offset_of(cseq.method.as_bytes());
+                return Err(Malformed::new(Reason::CSeqMethod, at));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_call_id(&self) -> Result<(), Malformed> {
+        let Some(header) = self.header(HeaderId::CallId) else {
+            return Err(Malformed::new(Reason::MissingCallId, self.headers_end()));
+        };
+        let is_bad = |byte: &u8| is_lws(*byte) || byte.is_ascii_control();
+        match header.value.iter().position(is_bad) {
+            Some(at) => Err(Malformed::new(
+                Reason::CallId,
+                header.value_range.start + at,
+            )),
+            None if header.value.is_empty() => {
+                Err(Malformed::new(Reason::CallId, header.value_range.start))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a response can be built: a request other than ACK, with Via, From, To, Call-ID and
+    /// CSeq there. They need not be well formed; a Via that does not parse goes back unstamped, and
+    /// the response to where the request came from.
+    pub fn answerable(&self) -> bool {
+        let needed = [
+            HeaderId::Via,
+            HeaderId::From,
+            HeaderId::To,
+            HeaderId::CallId,
+            HeaderId::CSeq,
+        ];
+        self.is_request()
+            && self.method() != Method::Ack
+            && needed.iter().all(|id| self.index().find(*id).is_some())
+    }
+}
