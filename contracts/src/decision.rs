@@ -27,8 +27,9 @@ use crate::read;
 
 /// A decision: what to do with one suspended request.
 ///
-/// An rtjson document as Kamailio's module takes it is a decision. The action decides which other fields are used;
-/// a field of another action is refused rather than ignored. Unknown fields are ignored.
+/// An rtjson document as Kamailio's module takes it is a decision: it names no action and has routes. A document that
+/// names its action has the fields of that action only: one of another action is refused rather than ignored. Unknown
+/// fields are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Decision")]
 #[serde(default)]
@@ -225,21 +226,16 @@ impl<'de> Deserialize<'de> for Action {
 }
 
 /// Under which key, and for how long, a decision may be used again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheHint {
     /// Requests with the same key are routed alike.
     #[schemars(length(min = 1, max = 256), example = "de|+4930")]
+    #[serde(deserialize_with = "read::or_default")]
     pub key: String,
     /// How long, in milliseconds.
     #[schemars(range(min = 1, max = 86_400_000))]
-    #[serde(deserialize_with = "ttl")]
+    #[serde(deserialize_with = "read::required_whole")]
     pub ttl_ms: u64,
-}
-
-/// No number there is 0, which `validate` refuses.
-fn ttl<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Ok(read::whole(deserializer)?.unwrap_or_default())
 }
 
 /// Text that stays on its line: no control character but a tab.

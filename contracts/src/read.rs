@@ -199,6 +199,15 @@ where
     })
 }
 
+/// A whole number in a field that must be there.
+pub(crate) fn required_whole<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    whole(deserializer)?.ok_or_else(|| refuse(InvalidReason::MissingField, "is null"))
+}
+
 /// A SIP status; what cannot be one is `bad_status`. The range of the field is checked with the whole decision.
 pub(crate) fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
     let Some(number) = deserializer.deserialize_any(Whole {

@@ -34,10 +34,22 @@ const BASE: &str = "urn:sigbox:schema:v1:";
 fn of<T: JsonSchema>(name: &str) -> Value {
     let mut schema = SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(without_null))
+        .with_transform(RecursiveTransform(unwrapped))
         .into_generator()
         .into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), format!("{BASE}{name}").into());
     schema.to_value()
+}
+
+/// Doc comments are wrapped for the source; in a schema a paragraph is one line.
+fn unwrapped(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        let paragraphs: Vec<String> = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect();
+        *text = paragraphs.join("\n\n");
+    }
 }
 
 /// Writers never send nulls, so an optional field is one that may be absent, not one that may be null.
@@ -61,21 +73,71 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// What each action needs and refuses.
+/// What each action needs, and which fields of others it refuses.
 fn decision_conditions() -> Value {
-    let absent = |fields: &[&str]| json!({ "not": { "anyOf": fields.iter().map(|field| json!({ "required": [field] })).collect::<Vec<_>>() } });
-    let when = |action: &str, then: Value| json!({ "if": { "properties": { "action": { "const": action } }, "required": ["action"] }, "then": then });
-    json!([
-        {
-            "if": { "not": { "properties": { "action": { "enum": ["reject", "redirect", "pass", "extend"] } }, "required": ["action"] } },
-            "then": { "required": ["routes"], "properties": { "routes": { "minItems": 1, "maxItems": 32 } } }
-        },
-        when("reject", json!({ "required": ["status"], "properties": { "status": { "minimum": 400 } } })),
-        when("redirect", json!({
-            "required": ["contacts"],
-            "properties": { "status": { "maximum": 399 }, "contacts": { "minItems": 1, "maxItems": 32 } }
-        })),
-        when("extend", json!({ "required": ["extend_ms"] })),
-        when("pass", absent(&["routes", "status", "contacts", "extend_ms"])),
-    ])
+    let actions = [
+        (
+            "route",
+            &["routing", "routes", "failover", "requery"][..],
+            route_needs(),
+        ),
+        (
+            "reject",
+            &["status", "reason", "headers", "retry_after_ms"],
+            json!({
+                "required": ["status"],
+                "properties": { "status": { "minimum": 400 }, "headers": response_headers() },
+            }),
+        ),
+        (
+            "redirect",
+            &["status", "reason", "headers", "contacts"],
+            json!({
+                "required": ["contacts"],
+                "properties": {
+                    "status": { "maximum": 399 },
+                    "headers": response_headers(),
+                    "contacts": { "minItems": 1, "maxItems": 32 },
+                },
+            }),
+        ),
+        ("pass", &[], json!({})),
+        (
+            "extend",
+            &["extend_ms"],
+            json!({ "required": ["extend_ms"] }),
+        ),
+    ];
+    let mut conditions = vec![json!({
+        "if": { "not": { "required": ["action"] } },
+        "then": route_needs(),
+    })];
+    for (action, used, needs) in &actions {
+        let mut needs = needs.clone();
+        let others: Vec<Value> = actions
+            .iter()
+            .flat_map(|(_, fields, _)| fields.iter())
+            .filter(|field| !used.contains(field))
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .map(|field| json!({ "required": [field] }))
+            .collect();
+        needs["not"] = json!({ "anyOf": others });
+        conditions.push(json!({
+            "if": { "properties": { "action": { "const": action } }, "required": ["action"] },
+            "then": needs,
+        }));
+    }
+    Value::Array(conditions)
+}
+
+fn route_needs() -> Value {
+    json!({
+        "required": ["routes"],
+        "properties": { "routes": { "minItems": 1, "maxItems": 32 } },
+    })
+}
+
+fn response_headers() -> Value {
+    json!({ "properties": { "from": false, "to": false, "remove": false } })
 }

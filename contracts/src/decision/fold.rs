@@ -8,6 +8,8 @@ pub(super) struct Folded<'a> {
     pub(super) text: Cow<'a, str>,
     /// It has a field `rtjson` at the top.
     pub(super) wrapped: bool,
+    /// It has a field `action`, at the top or in `rtjson`.
+    pub(super) names_action: bool,
 }
 
 /// An open object or array.
@@ -28,6 +30,8 @@ pub(super) fn fold(text: &str) -> Folded<'_> {
     let mut key_next = false;
     let mut names_next = false;
     let mut wrapped = false;
+    let mut in_wrapper = false;
+    let mut names_action = false;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let mut next = at + 1;
@@ -42,7 +46,12 @@ pub(super) fn fold(text: &str) -> Folded<'_> {
                         copied = next;
                     }
                     names_next = key == "\"set\"";
-                    wrapped |= stack.len() == 1 && key == "\"rtjson\"";
+                    if stack.len() == 1 {
+                        in_wrapper = key == "\"rtjson\"";
+                        wrapped |= in_wrapper;
+                    }
+                    names_action |=
+                        key == "\"action\"" && (stack.len() == 1 || stack.len() == 2 && in_wrapper);
                 }
                 key_next = false;
             }
@@ -73,7 +82,11 @@ pub(super) fn fold(text: &str) -> Folded<'_> {
         folded.push_str(&text[copied..]);
         Cow::Owned(folded)
     };
-    Folded { text, wrapped }
+    Folded {
+        text,
+        wrapped,
+        names_action,
+    }
 }
 
 /// Index after the closing quote of a string whose content starts at `from`, or the end of the text.
@@ -134,6 +147,14 @@ mod tests {
         assert!(fold(r#"{"success": true, "RTJSON": {}}"#).wrapped);
         assert!(!fold(r#"{"note": {"rtjson": {}}}"#).wrapped);
         assert!(!fold(r#"{"note": "rtjson"}"#).wrapped);
+    }
+
+    #[test]
+    fn the_action_is_seen_where_a_decision_can_be() {
+        assert!(fold(r#"{"routes": [], "Action": "pass"}"#).names_action);
+        assert!(fold(r#"{"rtjson": {"action": "pass"}}"#).names_action);
+        assert!(!fold(r#"{"note": {"action": "pass"}, "routes": [{"action": 1}]}"#).names_action);
+        assert!(!fold(r#"{"rtjson": {}, "note": {"action": "pass"}}"#).names_action);
     }
 
     #[test]

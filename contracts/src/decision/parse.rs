@@ -1,7 +1,8 @@
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::fold::{self, Folded};
-use super::{Decision, Limits};
+use super::{CacheHint, Decision, Limits, Route, Routing, StatusMatch};
 use crate::invalid::{Invalid, InvalidReason};
 use crate::read;
 
@@ -25,24 +26,71 @@ impl Decision {
                 ),
             ));
         }
-        let Folded { text, wrapped } = fold::fold(read::text(bytes)?);
-        if wrapped {
-            let decision = unwrap_document(&text)?;
-            decision
-                .validate(limits)
-                .map_err(|invalid| invalid.under(WRAPPER))?;
-            return Ok(decision);
-        }
-        let decision: Self = read::document(&text)?;
-        decision.validate(limits)?;
+        let Folded {
+            text,
+            wrapped,
+            names_action,
+        } = fold::fold(read::text(bytes)?);
+        let (decision, place) = match (wrapped, names_action) {
+            (false, true) => (read::document(&text)?, ""),
+            (false, false) => (read::document::<Rtjson>(&text)?.into(), ""),
+            (true, true) => (unwrap_document(&text)?, WRAPPER),
+            (true, false) => (unwrap_document::<Rtjson>(&text)?.into(), WRAPPER),
+        };
+        let decision: Self = decision;
+        decision
+            .validate(limits)
+            .map_err(|invalid| invalid.under(place))?;
         Ok(decision)
+    }
+}
+
+/// A decision that names no action. In rtjson other fields may stand beside the routes, for whoever reads them; a
+/// `status` or `reason` there is not ours, whatever its type.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Rtjson {
+    version: Option<String>,
+    routing: Option<Routing>,
+    #[serde(deserialize_with = "read::objects")]
+    routes: Vec<Route>,
+    failover: Option<Vec<StatusMatch>>,
+    #[serde(deserialize_with = "read::or_default")]
+    requery: bool,
+    #[serde(deserialize_with = "read::or_default")]
+    reasons: Vec<String>,
+    #[serde(deserialize_with = "read::optional_object")]
+    cache: Option<CacheHint>,
+}
+
+impl From<Rtjson> for Decision {
+    fn from(document: Rtjson) -> Self {
+        let Rtjson {
+            version,
+            routing,
+            routes,
+            failover,
+            requery,
+            reasons,
+            cache,
+        } = document;
+        Self {
+            version,
+            routing,
+            routes,
+            failover,
+            requery,
+            reasons,
+            cache,
+            ..Self::default()
+        }
     }
 }
 
 const WRAPPER: &str = "/rtjson";
 
 /// Wazo's wrapper. `success` has been seen beside and inside `rtjson`; false means that there is no route.
-fn unwrap_document(text: &str) -> Result<Decision, Invalid> {
+fn unwrap_document<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
     #[derive(Deserialize)]
     struct Wrapper<T> {
         #[serde(default)]
@@ -73,8 +121,8 @@ fn unwrap_document(text: &str) -> Result<Decision, Invalid> {
     {
         return no_routes("/rtjson/success", "the wrapper says that there is no route");
     }
-    match read::document::<Wrapper<Decision>>(text)?.rtjson {
-        Some(decision) => Ok(decision),
+    match read::document::<Wrapper<T>>(text)?.rtjson {
+        Some(document) => Ok(document),
         None => no_routes(WRAPPER, "the wrapper is empty"),
     }
 }

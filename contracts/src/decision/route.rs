@@ -112,14 +112,14 @@ impl<'de> Deserialize<'de> for Routing {
 
 /// One target of a redirect.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
 pub struct Contact {
     /// Where to go (sip, sips or tel).
     #[schemars(regex(pattern = CONTACT), example = "sip:bob@voicemail.example.net")]
+    #[serde(deserialize_with = "read::or_default")]
     pub uri: String,
     /// Preference, 0 to 1 with at most three digits after the point (RFC 3261 §20.10).
     #[schemars(range(min = 0.0, max = 1.0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<f64>,
     /// How long the redirect holds, in seconds as in the Contact header.
     #[serde(

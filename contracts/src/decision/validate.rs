@@ -169,8 +169,12 @@ impl Decision {
         check_headers(&self.headers, "/headers")
     }
 
-    /// Refuses a field of another action: it would be ignored, and whoever wrote it believes otherwise.
+    /// Refuses a field of another action: it would be ignored, and whoever wrote it believes otherwise. A document
+    /// without an action is rtjson, where anything may stand beside the routes.
     fn check_unused(&self, used: &[&str]) -> Checked {
+        if self.action.is_none() {
+            return Ok(());
+        }
         let fields = [
             ("routing", self.routing.is_some()),
             ("routes", !self.routes.is_empty()),
@@ -262,6 +266,17 @@ fn check_headers(headers: &HeaderEdits, at: &str) -> Checked {
         crate::read::push_token(&mut pointer, name);
         header_name(&pointer, name)?;
         one_line(&pointer, value)?;
+        if headers
+            .set
+            .keys()
+            .any(|other| other != name && other.eq_ignore_ascii_case(name))
+        {
+            return Err(Invalid::new(
+                InvalidReason::DuplicateField,
+                pointer,
+                "the same header is set twice; letter case does not count",
+            ));
+        }
     }
     headers
         .remove
