@@ -154,7 +154,10 @@ impl Counters {
     /// Adds one. Only the core's own thread may call this.
     pub fn add(&self, counter: Counter) {
         let cell = &self.counts[counter as usize];
-        cell.store(cell.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        cell.store(
+            cell.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
     }
 
     pub(crate) fn set(&self, gauge: Gauge, value: usize) {

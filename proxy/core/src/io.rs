@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::flow::{ConnectionId, Flow};
+use crate::flow::Flow;
 use crate::key::{BranchToken, Ticket, Token};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -48,11 +48,6 @@ pub enum Input<'a> {
     SendFailed {
         /// The branch that came with the [`Output::Send`].
         branch: BranchToken,
-    },
-    /// A stream connection is gone.
-    FlowClosed {
-        /// Which one.
-        connection: ConnectionId,
     },
     /// New settings; transactions under way keep the plans they have. The listeners must be the
     /// same.

@@ -42,7 +42,10 @@ impl Token {
     pub fn parse(text: &str) -> Option<Self> {
         let (key, attempt) = text.split_once('-')?;
         let key = TransactionKey::from_bits(u64::from_str_radix(key, 16).ok()?);
-        Some(Self { key, attempt: u8::from_str_radix(attempt, 16).ok()? })
+        Some(Self {
+            key,
+            attempt: u8::from_str_radix(attempt, 16).ok()?,
+        })
     }
 }
 
@@ -65,7 +68,10 @@ mod tests {
 
     #[test]
     fn a_token_reads_back() {
-        let token = Token { key: TransactionKey::from_bits(0x0000_0003_0000_002a), attempt: 2 };
+        let token = Token {
+            key: TransactionKey::from_bits(0x0000_0003_0000_002a),
+            attempt: 2,
+        };
         assert_eq!(token.to_string(), "30000002a-2");
         assert_eq!(Token::parse("30000002a-2"), Some(token));
     }

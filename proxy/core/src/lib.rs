@@ -5,15 +5,34 @@
 //! core reads no clock, opens no socket, and knows neither NATS nor JSON, so that the same code
 //! runs under real sockets and under a virtual clock.
 
+mod branch;
+mod cancel;
 mod clock;
+mod context;
+mod core;
 mod counters;
+mod decide;
+mod env;
 mod flow;
+mod forward;
 mod io;
 mod key;
 mod plan;
+mod relay;
+mod request;
+mod respond;
 mod rules;
+mod secret;
 mod settings;
+mod stateless;
+mod store;
+mod tail;
+mod transaction;
+mod wheel;
 
+pub use branch::shard_of_branch;
+
+pub use self::core::{Core, Suspended};
 pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};

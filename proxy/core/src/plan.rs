@@ -52,7 +52,11 @@ pub struct RoutePlan {
 impl RoutePlan {
     /// Routes in the order given, then by group. Refuses an empty list and one over
     /// [`MAX_ROUTES`].
-    pub fn new(mut routes: Vec<Route>, failover: Failover, requery: bool) -> Result<Self, PlanError> {
+    pub fn new(
+        mut routes: Vec<Route>,
+        failover: Failover,
+        requery: bool,
+    ) -> Result<Self, PlanError> {
         if routes.is_empty() {
             return Err(PlanError::NoRoutes);
         }
@@ -60,7 +64,11 @@ impl RoutePlan {
             return Err(PlanError::TooManyRoutes);
         }
         routes.sort_by_key(|route| route.group);
-        Ok(Self { routes, failover, requery })
+        Ok(Self {
+            routes,
+            failover,
+            requery,
+        })
     }
 
     /// All routes, by group.
@@ -122,7 +130,10 @@ pub enum HopHost {
 impl Target {
     /// Parses `text` as a sip, sips or tel URI.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
-        if text.bytes().any(|b| b.is_ascii_control() || b == b' ' || b == b'<' || b == b'>') {
+        if text
+            .bytes()
+            .any(|b| b.is_ascii_control() || b == b' ' || b == b'<' || b == b'>')
+        {
             return Err(PlanError::Uri);
         }
         let uri = Uri::parse(text.as_bytes()).map_err(|_| PlanError::Uri)?;
@@ -130,7 +141,10 @@ impl Target {
         if hop.is_none() && uri.scheme != Scheme::Tel {
             return Err(PlanError::Uri);
         }
-        Ok(Self { text: text.into(), hop })
+        Ok(Self {
+            text: text.into(),
+            hop,
+        })
     }
 
     /// The URI as written.
@@ -154,7 +168,9 @@ impl Hop {
             Scheme::Tel => return Ok(None),
             Scheme::Other(_) => return Err(PlanError::Scheme),
         };
-        let Some(host) = uri.host else { return Ok(None) };
+        let Some(host) = uri.host else {
+            return Ok(None);
+        };
         let transport = match uri.param("transport").flatten() {
             Some(name) => Transport::from_name(name).ok_or(PlanError::Transport)?,
             None if secure => Transport::Tls,
@@ -198,7 +214,10 @@ impl RouteSet {
         let end = text[start..].find('>').ok_or(PlanError::Uri)? + start;
         let uri = Uri::parse(text[start..end].as_bytes()).map_err(|_| PlanError::Uri)?;
         let hop = Hop::of(&uri)?.ok_or(PlanError::Uri)?;
-        Ok(Self { text: text.into(), hop })
+        Ok(Self {
+            text: text.into(),
+            hop,
+        })
     }
 
     /// The header value.
@@ -233,7 +252,16 @@ pub struct Party {
 
 /// Headers that only the proxy writes.
 const PROTECTED: [&str; 10] = [
-    "via", "v", "route", "record-route", "call-id", "i", "cseq", "content-length", "l", "max-forwards",
+    "via",
+    "v",
+    "route",
+    "record-route",
+    "call-id",
+    "i",
+    "cseq",
+    "content-length",
+    "l",
+    "max-forwards",
 ];
 
 impl HeaderEdits {
@@ -326,7 +354,11 @@ fn check_name(name: &str) -> Result<(), PlanError> {
     }
     // From and To have edits of their own, which keep the tag.
     let own = ["from", "f", "to", "t"];
-    if PROTECTED.iter().chain(&own).any(|protected| protected.eq_ignore_ascii_case(name)) {
+    if PROTECTED
+        .iter()
+        .chain(&own)
+        .any(|protected| protected.eq_ignore_ascii_case(name))
+    {
         return Err(PlanError::ProtectedHeader);
     }
     Ok(())

@@ -135,8 +135,12 @@ impl Condition {
     /// Whether every part holds for this request.
     pub fn holds(&self, request: Message<'_>, flow: &Flow, cause: Option<FallbackCause>) -> bool {
         one_of(&self.causes, |wanted| Some(*wanted) == cause)
-            && one_of(&self.methods, |method| request.method().as_bytes() == method.as_bytes())
-            && one_of(&self.sources, |net| net.contains(&canonical(flow.peer.ip())))
+            && one_of(&self.methods, |method| {
+                request.method().as_bytes() == method.as_bytes()
+            })
+            && one_of(&self.sources, |net| {
+                net.contains(&canonical(flow.peer.ip()))
+            })
             && one_of(&self.listeners, |listener| *listener == flow.listener)
             && (self.users.is_empty() && self.domains.is_empty() || self.uri_holds(request))
             && self.headers.iter().all(|header| header.holds(request))
@@ -144,8 +148,9 @@ impl Condition {
 
     fn uri_holds(&self, request: Message<'_>) -> bool {
         let Ok(uri) = request.uri() else { return false };
-        one_of(&self.users, |user| user.matches(uri.user.unwrap_or_default()))
-            && one_of(&self.domains, |domain| domain_matches(domain, uri.host))
+        one_of(&self.users, |user| {
+            user.matches(uri.user.unwrap_or_default())
+        }) && one_of(&self.domains, |domain| domain_matches(domain, uri.host))
     }
 }
 
@@ -165,7 +170,9 @@ fn domain_matches(domain: &str, host: Option<Host<'_>>) -> bool {
             Some(parent) => {
                 let split = name.len().checked_sub(parent.len());
                 split.is_some_and(|at| {
-                    at > 1 && name[at - 1] == b'.' && name[at..].eq_ignore_ascii_case(parent.as_bytes())
+                    at > 1
+                        && name[at - 1] == b'.'
+                        && name[at..].eq_ignore_ascii_case(parent.as_bytes())
                 })
             }
             None => name.eq_ignore_ascii_case(domain.as_bytes()),

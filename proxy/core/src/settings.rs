@@ -1,10 +1,12 @@
 //! What the core is told once and again on reload. The shell makes it from the configuration file.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::Transport;
+use sigbox_wire::{Host, Uri};
+
+use crate::flow::{ListenerId, Transport};
 use crate::io::Class;
 use crate::rules::Rules;
 
@@ -65,6 +67,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// The host and port to write into Via and Record-Route; `None` writes the bound address.
     pub advertised: Option<(Box<str>, u16)>,
+    /// The same as text.
+    sent_by: Box<str>,
 }
 
 /// SIP timers (RFC 3261 table 4) and ours.
@@ -138,7 +142,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { suspended: 20_000, transactions: 100_000, wire: sigbox_wire::Limits::default() }
+        Self {
+            suspended: 20_000,
+            transactions: 100_000,
+            wire: sigbox_wire::Limits::default(),
+        }
     }
 }
 
@@ -149,4 +157,110 @@ pub struct Records {
     pub decisions: bool,
     /// [`Output::Finished`](crate::Output::Finished)
     pub transactions: bool,
+}
+
+impl Settings {
+    /// The socket to send from to `destination`: the preferred one if it fits, else the first that
+    /// has the transport and the address family.
+    pub fn listener_for(
+        &self,
+        transport: Transport,
+        destination: SocketAddr,
+        preferred: ListenerId,
+    ) -> Option<ListenerId> {
+        let fits = |listener: &&Listener| {
+            listener.transport == transport
+                && listener.address.is_ipv4() == destination.ip().to_canonical().is_ipv4()
+        };
+        if self
+            .listeners
+            .get(usize::from(preferred.0))
+            .filter(fits)
+            .is_some()
+        {
+            return Some(preferred);
+        }
+        let position = self.listeners.iter().position(|listener| fits(&listener))?;
+        Some(ListenerId(position as u16))
+    }
+
+    /// Whether sending there would reach this proxy itself.
+    pub fn owns_address(&self, transport: Transport, address: SocketAddr) -> bool {
+        self.listeners.iter().any(|listener| {
+            listener.transport == transport && listener.is_at(address.ip(), address.port())
+        })
+    }
+
+    /// Whether a URI's host and port name this proxy, and by which socket if that is known.
+    pub fn owns(&self, uri: &Uri<'_>) -> Option<Option<ListenerId>> {
+        let host = uri.host?;
+        let transport = uri
+            .param("transport")
+            .flatten()
+            .and_then(Transport::from_name);
+        let listener = self.listeners.iter().position(|listener| {
+            let port = uri.port.unwrap_or(listener.transport.default_port());
+            transport.is_none_or(|transport| transport == listener.transport)
+                && match host {
+                    Host::Name(name) => listener.advertised.as_ref().is_some_and(|(host, at)| {
+                        *at == port && host.as_bytes().eq_ignore_ascii_case(name)
+                    }),
+                    numeric => numeric.ip().is_some_and(|ip| listener.is_at(ip, port)),
+                }
+        });
+        if let Some(position) = listener {
+            return Some(Some(ListenerId(position as u16)));
+        }
+        let known_port = uri.port.is_none_or(|port| {
+            self.listeners.iter().any(|listener| {
+                listener.address.port() == port
+                    || listener
+                        .advertised
+                        .as_ref()
+                        .is_some_and(|(_, at)| *at == port)
+            })
+        });
+        let alias = known_port
+            && self.aliases.iter().any(|alias| match host {
+                Host::Name(name) => alias.as_bytes().eq_ignore_ascii_case(name),
+                numeric => numeric.ip().is_some_and(|ip| alias.parse() == Ok(ip)),
+            });
+        alias.then_some(None)
+    }
+
+    /// Writes the host and port that peers reach a socket by.
+    pub(crate) fn write_sent_by(&self, listener: ListenerId, out: &mut Vec<u8>) {
+        let Some(listener) = self.listeners.get(usize::from(listener.0)) else {
+            return;
+        };
+        out.extend_from_slice(listener.sent_by.as_bytes());
+    }
+}
+
+impl Listener {
+    /// A socket bound to `address`, which peers reach as `advertised` if that is something else.
+    pub fn new(
+        transport: Transport,
+        address: SocketAddr,
+        advertised: Option<(Box<str>, u16)>,
+    ) -> Self {
+        let sent_by = match &advertised {
+            Some((host, port)) => format!("{host}:{port}"),
+            None => address.to_string(),
+        };
+        Self {
+            transport,
+            address,
+            advertised,
+            sent_by: sent_by.into(),
+        }
+    }
+
+    fn is_at(&self, ip: IpAddr, port: u16) -> bool {
+        let bound = self.address.ip() == ip && self.address.port() == port;
+        bound
+            || self.advertised.as_ref().is_some_and(|(host, at)| {
+                *at == port && host.trim_matches(['[', ']']).parse() == Ok(ip)
+            })
+    }
 }

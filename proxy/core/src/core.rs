@@ -1,0 +1,419 @@
+//! The core itself: what came in, which transaction it belongs to, what becomes of that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sigbox_wire::{Index, Message, Method, Splicer};
+use uuid::Uuid;
+
+use crate::branch;
+use crate::clock::Instant;
+use crate::context::Context;
+use crate::counters::{Counter, Counters, Gauge};
+use crate::env::Env;
+use crate::flow::Flow;
+use crate::io::{Class, Input, Output, Outputs, Tried};
+use crate::key::{BranchToken, Ticket, Token, TransactionKey};
+use crate::secret::{Fingerprint, Secret};
+use crate::settings::Settings;
+use crate::stateless::{Forwarded, forward_ack};
+use crate::store::{Slot, Store};
+use crate::tail::Tail;
+
+/// One shard's proxy: every transaction of the calls that belong to it.
+pub struct Core {
+    settings: Arc<Settings>,
+    shard: u8,
+    secret: Secret,
+    wall_origin_ms: u64,
+    counters: Arc<Counters>,
+    store: Store,
+    suspended: usize,
+    draining: bool,
+    index: Index,
+    splicer: Splicer,
+    due: Vec<TransactionKey>,
+}
+
+/// What a decider is asked about.
+#[derive(Clone, Copy)]
+pub struct Suspended<'a> {
+    /// The request as it came.
+    pub request: Message<'a>,
+    /// The way it came.
+    pub flow: Flow,
+    /// The decision's id, a UUIDv7.
+    pub id: Uuid,
+    /// Whose deciders to ask.
+    pub tenant: &'a Arc<str>,
+    /// What kind of request it is.
+    pub class: Class,
+    /// 1 for the first query of a transaction.
+    pub attempt: u8,
+    /// How long until the fallback rules decide, counted from when the query was put out.
+    pub budget: Duration,
+    /// What was tried since the request came.
+    pub tried: &'a [Tried],
+}
+
+impl Core {
+    /// A core without transactions. `shard` goes into Via branches, `seed` is secret and fresh for
+    /// each process, `wall_origin_ms` is the Unix time in milliseconds at [`Instant::ZERO`].
+    pub fn new(
+        settings: Arc<Settings>,
+        shard: u8,
+        seed: [u8; 16],
+        wall_origin_ms: u64,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            settings,
+            shard,
+            secret: Secret::new(seed),
+            wall_origin_ms,
+            counters,
+            store: Store::new(),
+            suspended: 0,
+            draining: false,
+            index: Index::default(),
+            splicer: Splicer::default(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened and appends what is to be done to `out`, which the caller drains
+    /// before the next call.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        match input {
+            Input::Message { flow, bytes } => self.on_message(now, &flow, bytes, out),
+            Input::Decision { token, answer } => {
+                let found = self.work(now, token.key, out, |context, env| {
+                    context.on_decision(env, token.attempt, answer);
+                });
+                self.count_unless(found, Counter::AnswerLate);
+            }
+            Input::Extend { token, by } => {
+                let found = self.work(now, token.key, out, |context, env| {
+                    context.on_extend(env, token.attempt, by);
+                });
+                self.count_unless(found, Counter::AnswerLate);
+            }
+            Input::Looked {
+                ticket: Ticket(branch),
+                addresses,
+            } => {
+                let ack = match self.store.slot(branch.key) {
+                    Some(Slot::Ack(_)) => true,
+                    Some(_) => false,
+                    None => return,
+                };
+                if ack {
+                    self.with_ack(now, branch.key, out, |ack, env| {
+                        ack.on_looked(env, addresses)
+                    });
+                    self.store.terminate(branch.key);
+                } else {
+                    self.work(now, branch.key, out, |context, env| {
+                        context.on_looked(env, branch.index, addresses);
+                    });
+                }
+            }
+            Input::SendFailed { branch } => {
+                self.work(now, branch.key, out, |context, env| {
+                    context.on_send_failed(env, branch.index);
+                });
+            }
+            Input::Reload(settings) => self.settings = settings,
+            Input::Drain => self.draining = true,
+        }
+        self.publish_gauges();
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outputs) {
+        let mut due = std::mem::take(&mut self.due);
+        self.store.fire(now, &mut due);
+        for key in due.drain(..) {
+            self.on_timeout(now, key, out);
+        }
+        self.due = due;
+        self.publish_gauges();
+    }
+
+    /// When [`Core::handle_timeout`] must be called next; it may be called earlier.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.store.next_timeout()
+    }
+
+    /// What an [`Output::Query`] is about, as long as it is open.
+    pub fn suspended(&self, now: Instant, token: Token) -> Option<Suspended<'_>> {
+        let context = self.store.context(token.key)?;
+        let budget = context.budget_left(now)?;
+        let decision = context.decision.as_ref()?;
+        (decision.attempt == token.attempt).then(|| Suspended {
+            request: context.message(),
+            flow: context.flow,
+            id: decision.id,
+            tenant: &decision.tenant,
+            class: decision.class,
+            attempt: decision.attempt,
+            budget,
+            tried: &decision.tried,
+        })
+    }
+
+    /// All transactions, those that only absorb retransmissions included.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether there is no transaction at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Transactions that are not finished.
+    pub fn live(&self) -> usize {
+        self.store.len() - self.store.lingering()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    fn on_message(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Outputs) {
+        let mut index = std::mem::take(&mut self.index);
+        let parsed = index.parse(bytes, &self.settings.limits.wire);
+        let message = Message::new(bytes, &index);
+        match parsed {
+            Ok(()) if message.is_request() => self.on_request(now, flow, message, out),
+            Ok(()) => self.on_response(now, message, out),
+            Err(_) if message.is_request() && message.method() != Method::Ack => {
+                self.refuse_malformed(now, flow, message, out);
+            }
+            Err(_) => self.counters.add(Counter::DropMalformed),
+        }
+        self.index = index;
+    }
+
+    fn on_response(&mut self, now: Instant, response: Message<'_>, out: &mut Outputs) {
+        self.counters.add(match response.status() / 100 {
+            1 => Counter::Response1xx,
+            2 => Counter::Response2xx,
+            3 => Counter::Response3xx,
+            4 => Counter::Response4xx,
+            5 => Counter::Response5xx,
+            _ => Counter::Response6xx,
+        });
+        let via = response.via().ok();
+        let token = via
+            .and_then(|via| via.branch())
+            .and_then(|branch| branch::read(&self.secret, self.shard, branch));
+        let Some(BranchToken { key, index }) = token else {
+            return self.counters.add(Counter::DropForeignBranch);
+        };
+        match self.store.slot(key) {
+            Some(Slot::Tail(_)) => {
+                self.with_tail(now, key, out, |tail, env| {
+                    tail.on_response(env, index, response)
+                });
+            }
+            Some(Slot::Live(_)) => {
+                self.work(now, key, out, |context, env| {
+                    context.on_response(env, index, response)
+                });
+            }
+            Some(Slot::Ack(_)) | None => self.counters.add(Counter::DropStrayResponse),
+        }
+    }
+
+    fn on_timeout(&mut self, now: Instant, key: TransactionKey, out: &mut Outputs) {
+        let until = match self.store.slot(key) {
+            Some(Slot::Live(_)) => {
+                self.work(now, key, out, |context, env| {
+                    context.decision_timeout(env);
+                    context.server_timeout(env);
+                    for index in 0..context.branches.len() {
+                        context.client_timeout(env, index);
+                        context.cancel_timeout(env, index);
+                    }
+                });
+                return;
+            }
+            Some(Slot::Tail(tail)) => tail.until,
+            Some(Slot::Ack(ack)) => ack.until,
+            None => return,
+        };
+        if until <= now {
+            self.store.terminate(key);
+        } else {
+            self.store.arm(key, until);
+        }
+    }
+
+    /// An environment for work on `key`, apart from the store.
+    pub(crate) fn env<'a>(
+        &'a mut self,
+        now: Instant,
+        key: TransactionKey,
+        out: &'a mut Outputs,
+    ) -> (Env<'a>, &'a mut Store) {
+        let env = Env {
+            now,
+            key,
+            shard: self.shard,
+            settings: &self.settings,
+            secret: &mut self.secret,
+            counters: &self.counters,
+            splicer: &mut self.splicer,
+            out,
+            suspended: &mut self.suspended,
+            wall_origin_ms: self.wall_origin_ms,
+        };
+        (env, &mut self.store)
+    }
+
+    /// Works on a live transaction and settles what has become of it; `false` when there is none.
+    pub(crate) fn work(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        out: &mut Outputs,
+        work: impl FnOnce(&mut Context, &mut Env<'_>),
+    ) -> bool {
+        let Some(mut context) = self.store.take(key) else {
+            return false;
+        };
+        let (mut env, _) = self.env(now, key, out);
+        work(&mut context, &mut env);
+        self.settle(now, key, context);
+        true
+    }
+
+    /// Works on the tail of a finished transaction.
+    pub(crate) fn with_tail<R>(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        out: &mut Outputs,
+        work: impl FnOnce(&Tail, &mut Env<'_>) -> R,
+    ) -> Option<R> {
+        let (mut env, store) = self.env(now, key, out);
+        match store.slot(key) {
+            Some(Slot::Tail(tail)) => Some(work(tail, &mut env)),
+            _ => None,
+        }
+    }
+
+    fn with_ack(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        out: &mut Outputs,
+        work: impl FnOnce(&crate::stateless::PendingAck, &mut Env<'_>),
+    ) {
+        let (mut env, store) = self.env(now, key, out);
+        if let Some(Slot::Ack(ack)) = store.slot(key) {
+            work(ack, &mut env);
+        }
+    }
+
+    /// Puts a transaction back where it now belongs: live, lingering, or gone.
+    pub(crate) fn settle(&mut self, now: Instant, key: TransactionKey, mut context: Box<Context>) {
+        if !context.is_finished() {
+            let next = context.next_timeout();
+            self.store.put(key, context);
+            if let Some(next) = next {
+                self.store.arm(key, next);
+            }
+            return;
+        }
+        let Some(until) = context.lingers_until().filter(|until| *until > now) else {
+            return self.store.terminate(key);
+        };
+        if context.rewrites_parties() {
+            // Late 2xx must be turned back, which needs the whole request.
+            self.store.put(key, context);
+        } else {
+            self.store.linger(key, Tail::of(&mut context, until));
+        }
+        self.store.arm(key, until);
+    }
+
+    /// Forwards the ACK of a 2xx.
+    pub(crate) fn forward_ack(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        fingerprint: Fingerprint,
+        out: &mut Outputs,
+    ) {
+        let (own_routes, routed) = self.own_routes(request);
+        if own_routes == 0 {
+            return self.counters.add(Counter::DropStrayAck);
+        }
+        let preferred = routed.unwrap_or(flow.listener);
+        let nobody = TransactionKey::from_bits(0);
+        let (mut env, _) = self.env(now, nobody, out);
+        let forwarded = forward_ack(
+            &mut env,
+            request,
+            flow,
+            fingerprint,
+            own_routes.into(),
+            preferred,
+        );
+        if let Forwarded::Wait(name, ack) = forwarded {
+            if self.store.len() >= self.settings.limits.transactions {
+                return self.counters.add(Counter::DropUnroutable);
+            }
+            let until = ack.until;
+            let key = self.store.insert_ack(ack);
+            self.store.arm(key, until);
+            let name = out.text(|out| out.extend_from_slice(name.as_bytes()));
+            out.push(Output::Lookup {
+                ticket: Ticket(BranchToken { key, index: 0 }),
+                name,
+            });
+        }
+    }
+
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub(crate) fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn count_unless(&self, found: bool, counter: Counter) {
+        if !found {
+            self.counters.add(counter);
+        }
+    }
+
+    fn publish_gauges(&self) {
+        self.counters.set(Gauge::Transactions, self.live());
+        self.counters.set(Gauge::Lingering, self.store.lingering());
+        self.counters.set(Gauge::Suspended, self.suspended);
+        debug_assert!(self.suspended <= self.live());
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.counters.set(Gauge::Transactions, 0);
+        self.counters.set(Gauge::Lingering, 0);
+        self.counters.set(Gauge::Suspended, 0);
+    }
+}

@@ -1,0 +1,365 @@
+//! Suspension: asking, waiting, being answered, falling back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::context::{Context, Decision, Phase};
+use crate::counters::Counter;
+use crate::env::Env;
+use crate::forward::write_line;
+use crate::io::{Class, Decided, FallbackCause, Outcome, Output};
+use crate::key::Token;
+use crate::plan::{Plan, Redirect, Reject};
+use crate::rules::{Action, Ask};
+
+impl Context {
+    /// A request outside a dialog: the local rules first, then a decider.
+    pub(crate) fn decide(&mut self, env: &mut Env<'_>, class: Class) {
+        self.decision = Some(Box::new(Decision {
+            id: env.new_id(),
+            tenant: env.settings.tenant.clone(),
+            class,
+            attempt: 0,
+            asked_at: env.now,
+            answered: false,
+            tried: Vec::new(),
+            fallback: None,
+        }));
+        let settings = env.settings.clone();
+        let rule = settings.rules.first_before(self.message(), &self.flow);
+        match rule.map(|rule| (&rule.action, rule)) {
+            Some((Action::Decide(plan), rule)) => {
+                env.count(Counter::DecidedByRule);
+                self.record(env, Outcome::Rule, plan.action(), Some(&rule.name));
+                self.carry_out(env, plan.clone());
+            }
+            Some((Action::Ask(ask), _)) => self.ask(env, ask),
+            None if settings.decision.ask.contains(&class) => self.ask(env, &Ask::default()),
+            None => self.fall_back(env, FallbackCause::Pass),
+        }
+    }
+
+    fn ask(&mut self, env: &mut Env<'_>, ask: &Ask) {
+        let Some(decision) = &mut self.decision else {
+            return;
+        };
+        if let Some(tenant) = &ask.tenant {
+            decision.tenant = tenant.clone();
+        }
+        decision.attempt += 1;
+        decision.asked_at = env.now;
+        decision.answered = false;
+        let attempt = decision.attempt;
+        if *env.suspended >= env.settings.limits.suspended {
+            return self.fall_back(env, FallbackCause::Capacity);
+        }
+        *env.suspended += 1;
+        let latest = env.now + env.settings.decision.max_wait;
+        let budget = ask.budget.unwrap_or(env.settings.decision.budget);
+        self.phase = Phase::Deciding {
+            deadline: (env.now + budget).min(latest),
+            latest,
+        };
+        env.count(Counter::Queries);
+        env.out.push(Output::Query {
+            token: Token {
+                key: env.key,
+                attempt,
+            },
+        });
+    }
+
+    /// Asks once more, with what was tried, if the plan wants it and the limit allows.
+    pub(crate) fn ask_again(&mut self, env: &mut Env<'_>) -> bool {
+        let wanted = self.routes().is_some_and(|plan| plan.requery);
+        let tried = self.attempted(env.now);
+        let Some(decision) = &mut self.decision else {
+            return false;
+        };
+        if !wanted || self.cancelled || decision.attempt >= env.settings.decision.max_attempts {
+            return false;
+        }
+        decision.tried.extend(tried);
+        self.group_start = self.branches.len();
+        let tenant = decision.tenant.clone();
+        self.ask(
+            env,
+            &Ask {
+                tenant: Some(tenant),
+                budget: None,
+            },
+        );
+        true
+    }
+
+    /// The final answer to a query, or why there is none.
+    pub(crate) fn on_decision(
+        &mut self,
+        env: &mut Env<'_>,
+        attempt: u8,
+        answer: Result<Plan, FallbackCause>,
+    ) {
+        let Some(decision) = &mut self.decision else {
+            return;
+        };
+        if !matches!(self.phase, Phase::Deciding { .. }) || decision.attempt != attempt {
+            let duplicate = decision.answered && decision.attempt == attempt;
+            env.count(if duplicate {
+                Counter::AnswerDuplicate
+            } else {
+                Counter::AnswerLate
+            });
+            return;
+        }
+        match answer {
+            Ok(Plan::Pass) => self.fall_back(env, FallbackCause::Pass),
+            Err(cause) => self.fall_back(env, cause),
+            Ok(plan) => {
+                decision.answered = true;
+                self.resume(env);
+                env.count(Counter::Decided);
+                self.record(env, Outcome::Decided, plan.action(), None);
+                self.carry_out(env, Arc::new(plan));
+            }
+        }
+    }
+
+    /// The decider wants more time.
+    pub(crate) fn on_extend(&mut self, env: &mut Env<'_>, attempt: u8, by: Duration) {
+        let current = self.decision.as_ref().map(|decision| decision.attempt);
+        match &mut self.phase {
+            Phase::Deciding { deadline, latest } if current == Some(attempt) => {
+                env.count(Counter::Extensions);
+                *deadline = (env.now + by).min(*latest);
+            }
+            _ => env.count(Counter::AnswerLate),
+        }
+    }
+
+    /// The decision timer.
+    pub(crate) fn decision_timeout(&mut self, env: &mut Env<'_>) {
+        if let Phase::Deciding { deadline, .. } = self.phase
+            && deadline <= env.now
+        {
+            self.fall_back(env, FallbackCause::Timeout);
+        }
+    }
+
+    /// Nobody decided: the fallback rules do.
+    fn fall_back(&mut self, env: &mut Env<'_>, cause: FallbackCause) {
+        self.resume(env);
+        env.count(Counter::DecidedFallback);
+        env.count(FALLBACK_COUNTERS[cause.index()]);
+        let settings = env.settings.clone();
+        let rule = settings
+            .rules
+            .first_fallback(self.message(), &self.flow, cause);
+        let plan = rule.and_then(|rule| match &rule.action {
+            Action::Decide(plan) => Some((plan, rule)),
+            Action::Ask(_) => None,
+        });
+        match plan {
+            Some((plan, rule)) => {
+                self.record(
+                    env,
+                    Outcome::Fallback(cause),
+                    plan.action(),
+                    Some(&rule.name),
+                );
+                if env.settings.explain_fallback
+                    && let Some(decision) = &mut self.decision
+                {
+                    decision.fallback = Some(cause);
+                }
+                self.carry_out(env, plan.clone());
+            }
+            None if self.best.is_some() => {
+                // Asked again after its routes failed: what they said is a better answer.
+                self.record(env, Outcome::Fallback(cause), "none", None);
+                self.send_best(env);
+            }
+            None => {
+                self.record(env, Outcome::Fallback(cause), "none", None);
+                env.count(Counter::RejectNoRoute);
+                let mut extra = Vec::new();
+                if env.settings.explain_fallback {
+                    explain(cause, &mut extra);
+                }
+                self.answer(env, 503, None, &extra);
+            }
+        }
+    }
+
+    /// Takes the transaction out of suspension.
+    pub(crate) fn resume(&mut self, env: &mut Env<'_>) {
+        if let Phase::Deciding { .. } = self.phase {
+            *env.suspended -= 1;
+            self.phase = Phase::Forwarding;
+        }
+    }
+
+    /// The caller gave up while a decider was thinking.
+    pub(crate) fn withdraw_query(&mut self, env: &mut Env<'_>) {
+        let Phase::Deciding { .. } = self.phase else {
+            return;
+        };
+        self.resume(env);
+        env.count(Counter::DecidedCancelled);
+        self.record(env, Outcome::Cancelled, "none", None);
+        let Some(decision) = &self.decision else {
+            return;
+        };
+        let call_id = env
+            .out
+            .text(|out| out.extend_from_slice(self.request.view().call_id()));
+        env.out.push(Output::CancelQuery {
+            token: Token {
+                key: env.key,
+                attempt: decision.attempt,
+            },
+            id: decision.id,
+            tenant: decision.tenant.clone(),
+            class: decision.class,
+            call_id,
+        });
+    }
+
+    fn carry_out(&mut self, env: &mut Env<'_>, plan: Arc<Plan>) {
+        self.plan = Some(plan.clone());
+        self.next_route = 0;
+        match &*plan {
+            Plan::Route(_) => {
+                self.phase = Phase::Forwarding;
+                self.advance(env);
+            }
+            Plan::Reject(reject) => self.reject(env, reject),
+            Plan::Redirect(redirect) => self.redirect(env, redirect),
+            Plan::Pass => self.fall_back(env, FallbackCause::Pass),
+        }
+    }
+
+    fn reject(&mut self, env: &mut Env<'_>, reject: &Reject) {
+        let mut extra = Vec::new();
+        for (name, value) in reject.headers.sets() {
+            write_line(&mut extra, name, value);
+        }
+        extra.extend_from_slice(reject.headers.extra());
+        if let Some(range) = reject.retry_after {
+            write_line(
+                &mut extra,
+                "Retry-After",
+                &env.secret.seconds_between(range).to_string(),
+            );
+        }
+        self.explain_fallback(&mut extra);
+        self.answer(env, reject.status, reject.reason.as_deref(), &extra);
+    }
+
+    fn redirect(&mut self, env: &mut Env<'_>, redirect: &Redirect) {
+        let mut extra = Vec::new();
+        for contact in &redirect.contacts {
+            let mut value = format!("<{}>", contact.uri.text());
+            if let Some(q) = contact.q {
+                value += &format!(";q={}.{:03}", q / 1000, q % 1000);
+            }
+            if let Some(expires) = contact.expires {
+                value += &format!(";expires={expires}");
+            }
+            write_line(&mut extra, "Contact", &value);
+        }
+        self.explain_fallback(&mut extra);
+        self.answer(env, redirect.status, None, &extra);
+    }
+
+    fn explain_fallback(&self, extra: &mut Vec<u8>) {
+        if let Some(cause) = self
+            .decision
+            .as_ref()
+            .and_then(|decision| decision.fallback)
+        {
+            explain(cause, extra);
+        }
+    }
+
+    fn record(
+        &self,
+        env: &mut Env<'_>,
+        outcome: Outcome,
+        action: &'static str,
+        rule: Option<&Arc<str>>,
+    ) {
+        let Some(decision) = &self.decision else {
+            return;
+        };
+        if !env.settings.records.decisions {
+            return;
+        }
+        let request = self.request.view();
+        let method = env
+            .out
+            .text(|out| out.extend_from_slice(request.method().as_bytes()));
+        let call_id = env.out.text(|out| out.extend_from_slice(request.call_id()));
+        let request_uri = env
+            .out
+            .text(|out| out.extend_from_slice(request.request_uri()));
+        let token = Token {
+            key: env.key,
+            attempt: decision.attempt,
+        };
+        env.out.push(Output::Decided(Box::new(Decided {
+            token: (decision.attempt > 0).then_some(token),
+            id: decision.id,
+            tenant: decision.tenant.clone(),
+            class: decision.class,
+            attempt: decision.attempt,
+            outcome,
+            action,
+            rule: rule.cloned(),
+            took: env.now - decision.asked_at,
+            method,
+            call_id,
+            request_uri,
+        })));
+    }
+
+    /// How much of the budget is left.
+    pub(crate) fn budget_left(&self, now: Instant) -> Option<Duration> {
+        match self.phase {
+            Phase::Deciding { deadline, .. } => Some(deadline - now),
+            Phase::Forwarding | Phase::Done => None,
+        }
+    }
+}
+
+/// The class a method belongs to.
+pub(crate) fn class_of(method: sigbox_wire::Method<'_>) -> Class {
+    use sigbox_wire::Method;
+    match method {
+        Method::Invite => Class::Invite,
+        Method::Register => Class::Register,
+        Method::Message => Class::Message,
+        Method::Subscribe => Class::Subscribe,
+        Method::Publish => Class::Publish,
+        Method::Options => Class::Options,
+        Method::Refer => Class::Refer,
+        _ => Class::Other,
+    }
+}
+
+/// By [`FallbackCause::index`].
+const FALLBACK_COUNTERS: [Counter; FallbackCause::ALL.len()] = [
+    Counter::FallbackTimeout,
+    Counter::FallbackNoResponders,
+    Counter::FallbackDisconnected,
+    Counter::FallbackCongested,
+    Counter::FallbackCircuitOpen,
+    Counter::FallbackInvalid,
+    Counter::FallbackServiceError,
+    Counter::FallbackCapacity,
+    Counter::FallbackPass,
+];
+
+fn explain(cause: FallbackCause, extra: &mut Vec<u8>) {
+    write_line(extra, "X-Sigbox-Fallback", cause.label());
+}

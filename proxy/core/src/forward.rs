@@ -1,0 +1,573 @@
+//! Forwarding a request (RFC 3261 §16.6): choosing targets, opening branches, writing the bytes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sigbox_wire::{HeaderId, Message, Splicer};
+
+use crate::branch;
+use crate::clock::Instant;
+use crate::context::{Best, Branch, Cancel, Client, Context, Phase};
+use crate::counters::Counter;
+use crate::env::Env;
+use crate::flow::{Flow, ListenerId};
+use crate::io::{Output, Tried};
+use crate::key::{BranchToken, Ticket};
+use crate::plan::{HeaderEdits, Hop, HopHost, Party, Route};
+use crate::settings::Settings;
+use crate::transaction::{ClientInvite, ClientNonInvite, Timed};
+
+/// How many branches one transaction may open over all groups and attempts.
+const MAX_BRANCHES: usize = 128;
+
+impl Context {
+    /// A request that follows its own Route set: one branch, nobody asked.
+    pub(crate) fn follow_route_set(&mut self, env: &mut Env<'_>) {
+        self.phase = Phase::Forwarding;
+        self.open(env, 0);
+        self.settle_group(env);
+    }
+
+    /// Opens the next group of routes; when there is none, ends the search.
+    pub(crate) fn advance(&mut self, env: &mut Env<'_>) {
+        loop {
+            let group = self.routes().and_then(|plan| {
+                let routes = plan.routes().get(self.next_route..)?;
+                let group = routes.first()?.group;
+                Some(
+                    routes
+                        .iter()
+                        .take_while(|route| route.group == group)
+                        .count(),
+                )
+            });
+            let Some(count) = group else {
+                return self.end_search(env);
+            };
+            if self.branches.len() + count > MAX_BRANCHES {
+                return self.end_search(env);
+            }
+            self.group_start = self.branches.len();
+            let first = self.next_route;
+            self.next_route += count;
+            for route in first..first + count {
+                self.open(env, route);
+            }
+            // Every branch may have failed on the spot; then the next group is due at once.
+            if self.group_is_open() || self.phase == Phase::Done {
+                return;
+            }
+            if !self.group_leads_on() {
+                return self.end_search(env);
+            }
+        }
+    }
+
+    /// Opens one branch.
+    fn open(&mut self, env: &mut Env<'_>, route: usize) {
+        self.branches.push(Branch {
+            route: route as u8,
+            client: Client::Resolving,
+            flow: None,
+            cancel: Cancel::No,
+            ack: None,
+            sent_at: env.now,
+            outcome: 0,
+        });
+        let index = self.branches.len() - 1;
+        match self.next_hop(index) {
+            Some(Hop {
+                transport,
+                host: HopHost::Address(address),
+            }) => {
+                self.send_to(env, index, transport, address);
+            }
+            Some(Hop {
+                host: HopHost::Name(name, _),
+                ..
+            }) => {
+                let name = env.out.text(|out| out.extend_from_slice(name.as_bytes()));
+                let ticket = Ticket(BranchToken {
+                    key: env.key,
+                    index: index as u8,
+                });
+                env.out.push(Output::Lookup { ticket, name });
+            }
+            None => self.fail_branch(env, index, Counter::BranchUnresolved),
+        }
+    }
+
+    /// The address lookup of a branch is done.
+    pub(crate) fn on_looked(&mut self, env: &mut Env<'_>, index: u8, addresses: &[IpAddr]) {
+        let index = usize::from(index);
+        let waiting = self
+            .branches
+            .get(index)
+            .is_some_and(|branch| matches!(branch.client, Client::Resolving) && branch.is_open());
+        if !waiting {
+            return;
+        }
+        let hop = self.next_hop(index);
+        match (hop, addresses) {
+            (
+                Some(Hop {
+                    transport,
+                    host: HopHost::Name(_, port),
+                }),
+                [_, ..],
+            ) => {
+                // The first address we have a socket for.
+                let usable =
+                    addresses
+                        .iter()
+                        .map(|ip| SocketAddr::new(*ip, port))
+                        .find(|address| {
+                            env.settings
+                                .listener_for(transport, *address, self.flow.listener)
+                                .is_some()
+                        });
+                let address = usable.unwrap_or(SocketAddr::new(addresses[0], port));
+                self.send_to(env, index, transport, address);
+            }
+            _ => self.fail_branch(env, index, Counter::BranchUnresolved),
+        }
+        self.settle_group(env);
+    }
+
+    /// Where a branch is to be sent (RFC 3261 §16.6 steps 6 and 7).
+    fn next_hop(&self, index: usize) -> Option<Hop> {
+        let route = self.route(&self.branches[index]);
+        if let Some(route) = route {
+            if let Some(target) = &route.next_hop {
+                return target.hop().cloned();
+            }
+            if let Some(path) = &route.path {
+                return Some(path.hop().clone());
+            }
+            if let Some(target) = &route.uri {
+                return target.hop().cloned();
+            }
+        }
+        let request = self.message();
+        let own_set = if route.is_some() {
+            usize::MAX
+        } else {
+            usize::from(self.own_routes)
+        };
+        let next_route = request.addresses(HeaderId::Route).nth(own_set);
+        let uri = match next_route {
+            Some(route) => route.ok()?.parsed_uri().ok()?,
+            None => request.uri().ok()?,
+        };
+        Hop::of(&uri).ok()?
+    }
+
+    fn send_to(
+        &mut self,
+        env: &mut Env<'_>,
+        index: usize,
+        transport: crate::flow::Transport,
+        address: SocketAddr,
+    ) {
+        let chosen = self
+            .route(&self.branches[index])
+            .and_then(|route| route.listener);
+        let preferred = self.routed_listener.unwrap_or(self.flow.listener);
+        let listener = chosen.or_else(|| env.settings.listener_for(transport, address, preferred));
+        let Some(listener) = listener else {
+            return self.fail_branch(env, index, Counter::BranchNoListener);
+        };
+        if env.settings.owns_address(transport, address) {
+            return self.fail_branch(env, index, Counter::BranchSelf);
+        }
+        let flow = Flow {
+            transport,
+            listener,
+            connection: None,
+            peer: address,
+        };
+        let timers = self.timers(&self.branches[index], &env.settings.timers);
+        let reliable = transport.is_reliable();
+        let client = if self.is_invite() {
+            Client::Invite(Timed::new(
+                ClientInvite::Calling,
+                env.now,
+                reliable,
+                &timers,
+            ))
+        } else {
+            Client::NonInvite(Timed::new(
+                ClientNonInvite::Trying,
+                env.now,
+                reliable,
+                &timers,
+            ))
+        };
+        let branch = &mut self.branches[index];
+        branch.client = client;
+        branch.flow = Some(flow);
+        branch.sent_at = env.now;
+        env.count(Counter::RequestsForwarded);
+        self.send_request(env, index);
+    }
+
+    /// Puts the branch's request on the wire; retransmissions are the same bytes, made anew.
+    pub(crate) fn send_request(&self, env: &mut Env<'_>, index: usize) {
+        let branch = &self.branches[index];
+        let Some(flow) = branch.flow else { return };
+        let token = BranchToken {
+            key: env.key,
+            index: index as u8,
+        };
+        self.edit(env, index, &flow);
+        let splicer = std::mem::take(env.splicer);
+        let mut splicer = splicer;
+        env.send(flow, Some(token), |out| {
+            splicer.finish(self.request.view().raw(), out)
+        });
+        *env.splicer = splicer;
+    }
+
+    /// Collects the edits that turn the received request into the branch's (RFC 3261 §16.6).
+    pub(crate) fn edit(&self, env: &mut Env<'_>, index: usize, flow: &Flow) {
+        let request = self.request.view();
+        let branch = &self.branches[index];
+        let route = self.route(branch);
+        let token = BranchToken {
+            key: env.key,
+            index: index as u8,
+        };
+        let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
+        let splicer = &mut *env.splicer;
+        splicer.clear();
+        if let Some(uri) = route.and_then(|route| route.uri.as_ref()) {
+            splicer.replace(request.request_uri_range(), |out| {
+                out.extend_from_slice(uri.text().as_bytes());
+            });
+        }
+        splicer.insert(request.headers_start(), |out| {
+            write_via(
+                settings,
+                flow,
+                |out| branch::write(secret, shard, token, out),
+                out,
+            );
+        });
+        if settings.record_route && is_dialog_forming(request) {
+            splicer.insert(request.headers_start(), |out| {
+                write_record_route(settings, self.flow.listener, flow.listener, out);
+            });
+        }
+        let path = route.and_then(|route| route.path.as_ref());
+        let skipped = if route.is_some() {
+            usize::MAX
+        } else {
+            usize::from(self.own_routes)
+        };
+        if let Some(path) = path {
+            splicer.insert(request.headers_start(), |out| {
+                write_line(out, "Route", path.text())
+            });
+        }
+        edit_routes(splicer, request, skipped);
+        stamp_via(splicer, request, self.flow.peer);
+        edit_max_forwards(splicer, request);
+        if let Some(edits) = route.and_then(|route| route.edits.as_deref()) {
+            edit_headers(splicer, request, edits);
+        }
+    }
+
+    /// Marks a branch that could not be sent at all.
+    fn fail_branch(&mut self, env: &mut Env<'_>, index: usize, why: Counter) {
+        env.count(why);
+        let branch = &mut self.branches[index];
+        if matches!(branch.client, Client::Resolving) {
+            branch.client = Client::Unsent;
+        }
+        let status = if why == Counter::BranchSelf { 482 } else { 503 };
+        self.conclude(index, status, None);
+    }
+
+    /// Notes the final outcome of a branch; `text` is the response as it would go upstream.
+    pub(crate) fn conclude(&mut self, index: usize, status: u16, text: Option<Box<[u8]>>) {
+        let branch = &mut self.branches[index];
+        if !branch.is_open() {
+            return;
+        }
+        branch.outcome = status;
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|best| rank(status) < rank(best.status));
+        if better {
+            self.best = Some(Best { status, text });
+        }
+    }
+
+    /// Whether a branch of the current group is still open.
+    pub(crate) fn group_is_open(&self) -> bool {
+        self.branches[self.group_start..]
+            .iter()
+            .any(Branch::is_open)
+    }
+
+    /// Whether the outcomes of the current group lead on to the next.
+    fn group_leads_on(&self) -> bool {
+        let outcome = self.branches[self.group_start..]
+            .iter()
+            .map(|branch| branch.outcome)
+            .min_by_key(|status| rank(*status));
+        !self.cancelled
+            && outcome.is_none_or(|status| {
+                self.routes()
+                    .is_some_and(|plan| plan.failover.includes(status))
+            })
+    }
+
+    /// After a branch's outcome: goes on to the next group, or ends.
+    pub(crate) fn settle_group(&mut self, env: &mut Env<'_>) {
+        if self.phase != Phase::Forwarding || self.group_is_open() {
+            return;
+        }
+        if self.group_leads_on() {
+            self.advance(env);
+        } else {
+            self.end_search(env);
+        }
+    }
+
+    fn end_search(&mut self, env: &mut Env<'_>) {
+        if !self.ask_again(env) {
+            self.send_best(env);
+        }
+    }
+
+    /// What was tried since the last query, for records and for the next query.
+    pub(crate) fn attempted(&self, now: Instant) -> Vec<Tried> {
+        let earlier = self
+            .decision
+            .as_ref()
+            .map_or(0, |decision| decision.tried.len());
+        let request = self.message();
+        self.branches
+            .iter()
+            .skip(earlier)
+            .map(|branch| {
+                let uri = match self.route(branch).and_then(|route| route.uri.as_ref()) {
+                    Some(uri) => uri.text().into(),
+                    None => String::from_utf8_lossy(request.request_uri()).into(),
+                };
+                Tried {
+                    uri,
+                    target: branch
+                        .flow
+                        .map_or("".into(), |flow| flow.to_string().into()),
+                    status: branch.outcome,
+                    reason: sigbox_wire::reason_phrase(branch.outcome).into(),
+                    took: now - branch.sent_at,
+                }
+            })
+            .collect()
+    }
+}
+
+/// The order of preference among final responses (RFC 3261 §16.7 step 6): 6xx, then the lowest
+/// class; within 4xx those that tell the caller what to change; 503 last of its class.
+pub(crate) fn rank(status: u16) -> (u16, u16) {
+    match status {
+        600.. => (0, status),
+        401 | 407 | 415 | 420 | 484 => (status / 100, 0),
+        // Our own timeout says less than any answer of a callee.
+        408 => (4, 2),
+        503 => (5, 2),
+        _ => (status / 100, 1),
+    }
+}
+
+/// Requests that may create a dialog get a Record-Route; those within one keep their set.
+fn is_dialog_forming(request: Message<'_>) -> bool {
+    use sigbox_wire::Method;
+    let forming = matches!(
+        request.method(),
+        Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
+    );
+    forming && request.to().is_ok_and(|to| to.tag().is_none())
+}
+
+/// Our Via line for a message sent along `flow`.
+pub(crate) fn write_via(
+    settings: &Settings,
+    flow: &Flow,
+    branch: impl FnOnce(&mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"Via: SIP/2.0/");
+    out.extend_from_slice(flow.transport.via_name().as_bytes());
+    out.push(b' ');
+    settings.write_sent_by(flow.listener, out);
+    out.extend_from_slice(b";branch=");
+    branch(out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One Record-Route, or two when the request leaves by another socket than it came in by
+/// (RFC 5658): the upper one is ours towards the callee.
+fn write_record_route(
+    settings: &Settings,
+    incoming: ListenerId,
+    outgoing: ListenerId,
+    out: &mut Vec<u8>,
+) {
+    write_one_record_route(settings, outgoing, out);
+    if incoming != outgoing {
+        write_one_record_route(settings, incoming, out);
+    }
+}
+
+fn write_one_record_route(settings: &Settings, listener: ListenerId, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Record-Route: <sip:");
+    settings.write_sent_by(listener, out);
+    if let Some(listener) = settings.listeners.get(usize::from(listener.0))
+        && listener.transport != crate::flow::Transport::Udp
+    {
+        out.extend_from_slice(b";transport=");
+        out.extend_from_slice(listener.transport.name().as_bytes());
+    }
+    out.extend_from_slice(b";lr>\r\n");
+}
+
+/// Takes the first `count` Route values away.
+pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: usize) {
+    if count == 0 || request.header(HeaderId::Route).is_none() {
+        return;
+    }
+    let mut first = true;
+    for header in request.all(HeaderId::Route) {
+        if first {
+            splicer.replace(header.line.clone(), |out| {
+                for route in request.addresses(HeaderId::Route).skip(count).flatten() {
+                    out.extend_from_slice(b"Route: ");
+                    out.extend_from_slice(route.raw);
+                    out.extend_from_slice(b"\r\n");
+                }
+            });
+            first = false;
+        } else {
+            splicer.remove(header.line.clone());
+        }
+    }
+}
+
+/// Notes in the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581).
+pub(crate) fn stamp_via(splicer: &mut Splicer, request: Message<'_>, source: SocketAddr) {
+    if let Ok(via) = request.via()
+        && via.needs_stamp(source)
+    {
+        let start = request.offset_of(via.raw);
+        splicer.replace(start..start + via.raw.len(), |out| {
+            via.write_stamped(source, out)
+        });
+    }
+}
+
+/// One less, or 70 when there is none (RFC 3261 §16.6 step 3).
+pub(crate) fn edit_max_forwards(splicer: &mut Splicer, request: Message<'_>) {
+    match (
+        request.header(HeaderId::MaxForwards),
+        request.max_forwards(),
+    ) {
+        (Some(header), Ok(Some(hops))) => {
+            splicer.replace(header.value_range.clone(), |out| {
+                out.extend_from_slice(hops.saturating_sub(1).to_string().as_bytes());
+            });
+        }
+        _ => {
+            splicer.insert(request.headers_start(), |out| {
+                write_line(out, "Max-Forwards", "70")
+            });
+        }
+    }
+}
+
+fn edit_headers(splicer: &mut Splicer, request: Message<'_>, edits: &HeaderEdits) {
+    for (id, party) in [
+        (HeaderId::From, edits.from_party()),
+        (HeaderId::To, edits.to_party()),
+    ] {
+        if let (Some(party), Some(header)) = (party, request.header(id)) {
+            let original = if id == HeaderId::From {
+                request.from()
+            } else {
+                request.to()
+            };
+            if let Ok(original) = original {
+                splicer.replace(header.value_range.clone(), |out| {
+                    write_party(party, &original, out)
+                });
+            }
+        }
+    }
+    for name in edits.removals() {
+        for header in request.named(name.as_bytes()) {
+            splicer.remove(header.line.clone());
+        }
+    }
+    for (name, value) in edits.sets() {
+        for header in request.named(name.as_bytes()) {
+            splicer.remove(header.line.clone());
+        }
+        splicer.insert(request.headers_end(), |out| write_line(out, name, value));
+    }
+    splicer.insert(request.headers_end(), |out| {
+        out.extend_from_slice(edits.extra())
+    });
+}
+
+fn write_party(party: &Party, original: &sigbox_wire::NameAddr<'_>, out: &mut Vec<u8>) {
+    match (&party.display, original.display) {
+        (Some(display), _) if display.is_empty() => {}
+        (Some(display), _) => {
+            out.push(b'"');
+            for byte in display.bytes() {
+                if matches!(byte, b'"' | b'\\') {
+                    out.push(b'\\');
+                }
+                out.push(byte);
+            }
+            out.extend_from_slice(b"\" ");
+        }
+        (None, Some(display)) => {
+            out.extend_from_slice(display);
+            out.push(b' ');
+        }
+        (None, None) => {}
+    }
+    out.push(b'<');
+    out.extend_from_slice(
+        party
+            .uri
+            .as_ref()
+            .map_or(original.uri, |uri| uri.as_bytes()),
+    );
+    out.push(b'>');
+    for (name, value) in original.params {
+        out.push(b';');
+        out.extend_from_slice(name);
+        if let Some(value) = value {
+            out.push(b'=');
+            out.extend_from_slice(value);
+        }
+    }
+}
+
+pub(crate) fn write_line(out: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Whether the branch rewrote From or To, so that responses must be turned back.
+pub(crate) fn rewrites_parties(route: Option<&Route>) -> bool {
+    route
+        .and_then(|route| route.edits.as_deref())
+        .is_some_and(|edits| edits.from_party().is_some() || edits.to_party().is_some())
+}

@@ -1,0 +1,377 @@
+//! Responses of branches (RFC 3261 §16.7): matched, judged, sent upstream.
+
+use sigbox_wire::{HeaderId, Message, Splicer};
+
+use crate::context::{Branch, Cancel, Client, Context, Phase, Server};
+use crate::counters::Counter;
+use crate::env::Env;
+use crate::forward::rewrites_parties;
+use crate::transaction::{
+    Act, ClientInvite, ClientInviteEvent, ClientNonInviteEvent, ServerInvite,
+};
+
+impl Context {
+    /// A response that carries the branch of our client transaction `index`.
+    pub(crate) fn on_response(&mut self, env: &mut Env<'_>, index: u8, response: Message<'_>) {
+        let index = usize::from(index);
+        if index >= self.branches.len() {
+            return env.count(Counter::DropForeignBranch);
+        }
+        let (Ok(cseq), Ok(sent)) = (response.cseq(), self.message().cseq()) else {
+            return env.count(Counter::DropCseqMismatch);
+        };
+        let to_cancel = cseq.method == sigbox_wire::Method::Cancel && self.is_invite();
+        if cseq.number != sent.number || (cseq.method != sent.method && !to_cancel) {
+            return env.count(Counter::DropCseqMismatch);
+        }
+        let status = response.status();
+        if to_cancel {
+            return self.on_cancel_response(env, index, status);
+        }
+        // The one below ours is the caller's; without it there is nowhere to send the response.
+        if response.vias().nth(1).is_none_or(|via| via.is_err()) {
+            return env.count(Counter::DropViaCount);
+        }
+        match self.branches[index].client {
+            Client::Invite(client) => match client.state.on(ClientInviteEvent::of(status)) {
+                Some((next, act)) => {
+                    self.enter_client(env, index, next);
+                    self.on_invite_response(env, index, act, response);
+                }
+                None => self.on_late_response(env, index, response),
+            },
+            Client::NonInvite(mut client) => {
+                let Some((next, act)) = client.state.on(ClientNonInviteEvent::of(status)) else {
+                    return env.count(Counter::DropLateResponse);
+                };
+                let reliable = self.is_reliable(index);
+                client.enter(next, env.now, reliable, &env.settings.timers);
+                self.branches[index].client = Client::NonInvite(client);
+                if act == Act::Pass {
+                    self.pass(env, index, response);
+                }
+            }
+            Client::Resolving | Client::Unsent => env.count(Counter::DropStrayResponse),
+        }
+    }
+
+    fn on_invite_response(
+        &mut self,
+        env: &mut Env<'_>,
+        index: usize,
+        act: Act,
+        response: Message<'_>,
+    ) {
+        match act {
+            Act::Pass if response.status() < 200 => {
+                self.on_provisional(env, index, response.status());
+                self.pass(env, index, response);
+            }
+            Act::Pass => self.pass(env, index, response),
+            Act::AckAndPass => {
+                self.acknowledge_first(env, index, response);
+                self.pass(env, index, response);
+            }
+            Act::Ack => {
+                env.count(Counter::RetransmissionReceived);
+                self.acknowledge_again(env, index);
+            }
+            _ => env.count(Counter::DropLateResponse),
+        }
+    }
+
+    /// A response to a client transaction that is over. A 2xx still reaches the caller
+    /// (RFC 3261 §16.7 step 5), whatever else is acknowledged so that the callee stops, and a
+    /// callee that starts to ring after its branch was given up is told to stop.
+    fn on_late_response(&mut self, env: &mut Env<'_>, index: usize, response: Message<'_>) {
+        match response.status() {
+            200..300 => {
+                self.enter_client(env, index, ClientInvite::Accepted);
+                self.pass(env, index, response);
+            }
+            300.. => {
+                env.count(Counter::DropLateResponse);
+                self.acknowledge_first(env, index, response);
+            }
+            _ => {
+                env.count(Counter::DropLateResponse);
+                self.cancel_branch(env, index);
+            }
+        }
+    }
+
+    /// Timer C starts anew with each provisional response but 100 (RFC 3261 §16.7 step 2), and a
+    /// CANCEL that was held may go.
+    fn on_provisional(&mut self, env: &mut Env<'_>, index: usize, status: u16) {
+        let timers = self.timers(&self.branches[index], &env.settings.timers);
+        let branch = &mut self.branches[index];
+        match (&branch.cancel, &mut branch.client) {
+            (Cancel::Wanted, _) => self.cancel_branch(env, index),
+            (Cancel::No, Client::Invite(client)) if status > 100 => {
+                client.deadline = Some(env.now + timers.fr_inv);
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands a response up from the client transaction.
+    fn pass(&mut self, env: &mut Env<'_>, index: usize, response: Message<'_>) {
+        let status = response.status();
+        match status {
+            ..=100 => {}
+            101..200 => {
+                let wanted = self.branches[index].is_open() && !self.cancelled;
+                if wanted && self.phase == Phase::Forwarding {
+                    self.relay_response(env, index, response);
+                }
+            }
+            200..300 => {
+                let first = self.branches[index].is_open();
+                self.branches[index].outcome = status;
+                if let Phase::Deciding { .. } = self.phase {
+                    // A callee that was given up answers while a decider is asked again.
+                    self.withdraw_query(env);
+                }
+                self.relay_response(env, index, response);
+                if first {
+                    self.cancel_open_branches(env);
+                }
+            }
+            _ => {
+                if self.branches[index].is_open() {
+                    self.turn_back(env.splicer, index, response);
+                    if status == 503 {
+                        // RFC 3261 §16.7 step 6: what one callee cannot do now says nothing about
+                        // this proxy.
+                        let end = response.headers_start();
+                        env.splicer.replace(0..end, |out| {
+                            out.extend_from_slice(b"SIP/2.0 500 Server Internal Error\r\n");
+                        });
+                    }
+                    let mut text = Vec::with_capacity(response.raw().len());
+                    env.splicer.finish(response.raw(), &mut text);
+                    self.conclude(index, status, Some(text.into_boxed_slice()));
+                    if status >= 600 {
+                        self.cancel_open_branches(env);
+                    }
+                    self.settle_group(env);
+                }
+            }
+        }
+    }
+
+    fn relay_response(&mut self, env: &mut Env<'_>, index: usize, response: Message<'_>) {
+        self.turn_back(env.splicer, index, response);
+        let mut splicer = std::mem::take(env.splicer);
+        self.relay(env, response.status(), |out| {
+            splicer.finish(response.raw(), out)
+        });
+        *env.splicer = splicer;
+    }
+
+    /// Collects the edits that turn a branch's response into the caller's: our Via goes, and
+    /// rewritten From and To become the caller's again.
+    fn turn_back(&self, splicer: &mut Splicer, index: usize, response: Message<'_>) {
+        splicer.clear();
+        pop_via(splicer, response);
+        if !rewrites_parties(self.route(&self.branches[index])) {
+            return;
+        }
+        let request = self.message();
+        if let (Some(new), Some(old)) = (
+            response.header(HeaderId::From),
+            request.header(HeaderId::From),
+        ) {
+            splicer.replace(new.value_range, |out| out.extend_from_slice(old.value));
+        }
+        if let (Some(new), Some(old)) =
+            (response.header(HeaderId::To), request.header(HeaderId::To))
+        {
+            let tag = response.to().ok().and_then(|to| to.tag());
+            let had_tag = request.to().is_ok_and(|to| to.tag().is_some());
+            splicer.replace(new.value_range, |out| {
+                out.extend_from_slice(old.value);
+                if let Some(tag) = tag.filter(|_| !had_tag) {
+                    out.extend_from_slice(b";tag=");
+                    out.extend_from_slice(tag);
+                }
+            });
+        }
+    }
+
+    /// The search is over: the best of what came goes upstream (RFC 3261 §16.7 step 6).
+    pub(crate) fn send_best(&mut self, env: &mut Env<'_>) {
+        let best = self.best.take();
+        match best {
+            Some(best) if best.text.is_some() => {
+                let status = if best.status == 503 { 500 } else { best.status };
+                let text = best.text.unwrap_or_default();
+                self.relay(env, status, |out| out.extend_from_slice(&text));
+            }
+            _ if self.cancelled => self.answer(env, 487, None, b""),
+            Some(best) if best.status == 408 && !self.is_invite() => self.time_out_non_invite(env),
+            Some(best) => self.answer(env, best.status, None, b""),
+            None => self.answer(env, 480, None, b""),
+        }
+    }
+
+    /// RFC 4320 §4.2: a 408 to a non-INVITE request comes too late to be of use and is not sent.
+    /// When a route's own timer was shorter than Timer F the caller still waits, and learns it
+    /// from a 504.
+    fn time_out_non_invite(&mut self, env: &mut Env<'_>) {
+        if env.now - self.arrived < env.settings.timers.t1 * 64 {
+            self.answer(env, 504, None, b"");
+        } else {
+            self.give_up_silently(env);
+        }
+    }
+
+    /// Timers A, B, C, D, E, F, K and M of a branch.
+    pub(crate) fn client_timeout(&mut self, env: &mut Env<'_>, index: usize) {
+        let due = |at: Option<crate::clock::Instant>| at.is_some_and(|at| at <= env.now);
+        let act = match &mut self.branches[index].client {
+            Client::Invite(client) if due(client.deadline) => {
+                client.deadline = None;
+                client
+                    .state
+                    .on(ClientInviteEvent::Expire)
+                    .map(|(next, act)| {
+                        client.enter(next, env.now, true, &env.settings.timers);
+                        act
+                    })
+            }
+            Client::NonInvite(client) if due(client.deadline) => {
+                client.deadline = None;
+                client
+                    .state
+                    .on(ClientNonInviteEvent::Expire)
+                    .map(|(next, act)| {
+                        client.enter(next, env.now, true, &env.settings.timers);
+                        act
+                    })
+            }
+            Client::Invite(client) if due(client.retransmit_at) => {
+                client.back_off(env.now);
+                client
+                    .state
+                    .on(ClientInviteEvent::Retransmit)
+                    .map(|(_, act)| act)
+            }
+            Client::NonInvite(client) if due(client.retransmit_at) => {
+                client.back_off(env.now);
+                client
+                    .state
+                    .on(ClientNonInviteEvent::Retransmit)
+                    .map(|(_, act)| act)
+            }
+            _ => None,
+        };
+        match act {
+            Some(Act::Resend) => {
+                env.count(Counter::RetransmissionSent);
+                self.send_request(env, index);
+            }
+            Some(Act::TimeOut) => self.branch_timed_out(env, index),
+            _ => {}
+        }
+    }
+
+    fn branch_timed_out(&mut self, env: &mut Env<'_>, index: usize) {
+        if self.branches[index].is_open() {
+            env.count(Counter::BranchTimeout);
+        }
+        if let Client::Invite(client) = self.branches[index].client
+            && client.state == ClientInvite::Proceeding
+        {
+            if matches!(self.branches[index].cancel, Cancel::Sent(_)) {
+                // It does not even answer the CANCEL: over (RFC 3261 §9.1).
+                self.enter_client(env, index, ClientInvite::Terminated);
+            } else {
+                self.cancel_branch(env, index);
+            }
+        }
+        self.conclude(index, 408, None);
+        self.settle_group(env);
+    }
+
+    /// The branch's request could not be handed to the network.
+    pub(crate) fn on_send_failed(&mut self, env: &mut Env<'_>, index: u8) {
+        let index = usize::from(index);
+        let Some(branch) = self.branches.get_mut(index) else {
+            return;
+        };
+        let timers = &env.settings.timers;
+        let failed = match &mut branch.client {
+            Client::Invite(client) => {
+                let step = client.state.on(ClientInviteEvent::TransportError);
+                step.inspect(|(next, _)| client.enter(*next, env.now, true, timers))
+                    .is_some()
+            }
+            Client::NonInvite(client) => {
+                let step = client.state.on(ClientNonInviteEvent::TransportError);
+                step.inspect(|(next, _)| client.enter(*next, env.now, true, timers))
+                    .is_some()
+            }
+            Client::Resolving | Client::Unsent => false,
+        };
+        if failed {
+            env.count(Counter::BranchSendFailed);
+            self.conclude(index, 503, None);
+            self.settle_group(env);
+        }
+    }
+
+    fn enter_client(&mut self, env: &Env<'_>, index: usize, next: ClientInvite) {
+        let timers = self.timers(&self.branches[index], &env.settings.timers);
+        let reliable = self.is_reliable(index);
+        if let Client::Invite(client) = &mut self.branches[index].client {
+            client.enter(next, env.now, reliable, &timers);
+        }
+    }
+
+    fn is_reliable(&self, index: usize) -> bool {
+        self.branches[index]
+            .flow
+            .is_some_and(|flow| flow.transport.is_reliable())
+    }
+
+    fn acknowledge_first(&mut self, env: &mut Env<'_>, index: usize, response: Message<'_>) {
+        let Some((flow, bytes)) = self.acknowledge(env, index, response) else {
+            return;
+        };
+        if !flow.transport.is_reliable() {
+            self.branches[index].ack = Some(env.out.bytes(&bytes).into());
+        }
+    }
+
+    fn acknowledge_again(&self, env: &mut Env<'_>, index: usize) {
+        let Branch {
+            flow: Some(flow),
+            ack: Some(ack),
+            ..
+        } = &self.branches[index]
+        else {
+            return;
+        };
+        env.send(*flow, None, |out| out.extend_from_slice(ack));
+    }
+
+    /// Whether the server transaction has accepted the call.
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self.server, Server::Invite(server) if server.state == ServerInvite::Accepted)
+    }
+
+    /// Whether any branch rewrote From or To.
+    pub(crate) fn rewrites_parties(&self) -> bool {
+        self.branches
+            .iter()
+            .any(|branch| rewrites_parties(self.route(branch)))
+    }
+}
+
+/// Takes our own Via away.
+pub(crate) fn pop_via(splicer: &mut Splicer, response: Message<'_>) {
+    if let Some(range) = response.first_value_range(HeaderId::Via) {
+        splicer.remove(range);
+    }
+}

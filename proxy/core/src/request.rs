@@ -1,0 +1,361 @@
+//! Requests: retransmissions to their transactions, new ones through validation (RFC 3261 §16.3)
+//! and route preprocessing (§16.4) to a decision or along their Route set.
+
+use sigbox_wire::{HeaderId, Message, Method, Scheme, Stored};
+use smallvec::SmallVec;
+
+use crate::clock::Instant;
+use crate::context::{Context, Phase, Server};
+use crate::core::Core;
+use crate::counters::Counter;
+use crate::decide::class_of;
+use crate::env::Answer;
+use crate::flow::{Flow, ListenerId};
+use crate::forward::write_line;
+use crate::io::Outputs;
+use crate::key::TransactionKey;
+use crate::secret::Fingerprint;
+use crate::store::Slot;
+use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
+
+/// Methods in the Allow header of the proxy's own OPTIONS answer: all that it forwards.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, \
+                     PUBLISH, INFO, REFER, MESSAGE, UPDATE";
+
+impl Core {
+    pub(crate) fn on_request(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        out: &mut Outputs,
+    ) {
+        let method = request.method();
+        self.counters().add(request_counter(method));
+        if request.validate().is_err() {
+            if method == Method::Ack {
+                return self.counters().add(Counter::DropMalformed);
+            }
+            return self.refuse_malformed(now, flow, request, out);
+        }
+        let Some(fingerprint) = self.fingerprint(request) else {
+            return self.counters().add(Counter::DropUnanswerable);
+        };
+        let known = self.store().find(fingerprint);
+        match method {
+            Method::Ack => self.on_ack(now, flow, request, fingerprint, known, out),
+            Method::Cancel => match known {
+                Some(key) => self.on_cancel(now, flow, request, key, fingerprint, out),
+                None => {
+                    self.counters().add(Counter::RejectNoTransaction);
+                    self.refuse(now, flow, request, fingerprint, 481, b"", out);
+                }
+            },
+            _ => match known {
+                Some(key) => self.on_repeated(now, key, out),
+                None => self.on_new(now, flow, request, fingerprint, out),
+            },
+        }
+    }
+
+    fn on_repeated(&mut self, now: Instant, key: TransactionKey, out: &mut Outputs) {
+        if !self.work(now, key, out, |context, env| context.on_retransmission(env)) {
+            self.with_tail(now, key, out, |tail, env| tail.on_retransmission(env));
+        }
+    }
+
+    fn on_ack(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        fingerprint: Fingerprint,
+        known: Option<TransactionKey>,
+        out: &mut Outputs,
+    ) {
+        let mut forward = known.is_none();
+        if let Some(key) = known {
+            let live = self.work(now, key, out, |context, env| forward = context.on_ack(env));
+            if !live {
+                let passed = self.with_tail(now, key, out, |tail, env| tail.on_ack(env));
+                forward = passed.unwrap_or(false);
+            }
+        }
+        // The ACK of a 2xx belongs to a dialog; anything else is a stray (T9).
+        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+        let hops_left = request.max_forwards().is_ok_and(|hops| hops != Some(0));
+        if forward && in_dialog && hops_left {
+            self.forward_ack(now, flow, request, fingerprint, out);
+        } else if forward {
+            self.counters().add(Counter::DropStrayAck);
+        }
+    }
+
+    fn on_cancel(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        cancel: Message<'_>,
+        key: TransactionKey,
+        fingerprint: Fingerprint,
+        out: &mut Outputs,
+    ) {
+        if !self.work(now, key, out, |context, env| {
+            context.on_cancel(env, cancel, flow)
+        }) && matches!(self.store().slot(key), Some(Slot::Tail(_)))
+        {
+            self.refuse(now, flow, cancel, fingerprint, 200, b"", out);
+        }
+    }
+
+    /// A request that no transaction knows (RFC 3261 §16.3).
+    fn on_new(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        fingerprint: Fingerprint,
+        out: &mut Outputs,
+    ) {
+        let refusal = self.judge(request);
+        if let Some(Refusal {
+            status,
+            counter,
+            extra,
+        }) = refusal
+        {
+            if let Some(counter) = counter {
+                self.counters().add(counter);
+            }
+            return self.refuse(now, flow, request, fingerprint, status, &extra, out);
+        }
+        let (own_routes, routed_listener) = self.own_routes(request);
+        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+        // A request within a dialog comes by the Route set this proxy recorded; without it there
+        // is no telling that a decider ever allowed where it wants to go.
+        if (in_dialog || !crate::rules::may_be_asked(request)) && own_routes == 0 {
+            self.counters().add(Counter::RejectNoDialog);
+            return self.refuse(now, flow, request, fingerprint, 481, b"", out);
+        }
+        let overloaded = self.live() >= self.settings().limits.transactions;
+        if overloaded || (self.is_draining() && !in_dialog) {
+            self.counters().add(if overloaded {
+                Counter::RejectCapacity
+            } else {
+                Counter::RejectDraining
+            });
+            let range = self.settings().drain_retry_after;
+            let (env, _) = self.env(now, TransactionKey::from_bits(0), out);
+            let mut extra = Vec::new();
+            write_line(
+                &mut extra,
+                "Retry-After",
+                &env.secret.seconds_between(range).to_string(),
+            );
+            return self.refuse(now, flow, request, fingerprint, 503, &extra, out);
+        }
+        let timers = self.settings().timers.clone();
+        let reliable = flow.transport.is_reliable();
+        let invite = request.method() == Method::Invite;
+        let server = if invite {
+            Server::Invite(Timed::new(ServerInvite::Proceeding, now, reliable, &timers))
+        } else {
+            Server::NonInvite(Timed::new(ServerNonInvite::Trying, now, reliable, &timers))
+        };
+        let mut context = Box::new(Context {
+            request: Stored::new(request),
+            fingerprint,
+            flow: *flow,
+            arrived: now,
+            server,
+            phase: Phase::Forwarding,
+            trying_at: None,
+            decision: None,
+            plan: None,
+            next_route: 0,
+            own_routes,
+            routed_listener,
+            branches: SmallVec::new(),
+            group_start: 0,
+            best: None,
+            last: Vec::new(),
+            cancelled: false,
+        });
+        let key = self.store().reserve(fingerprint);
+        let (mut env, _) = self.env(now, key, out);
+        if invite && (timers.trying.is_zero() || reliable) {
+            context.answer(&mut env, 100, None, b"");
+        } else if invite {
+            context.trying_at = Some(now + timers.trying);
+        }
+        if in_dialog {
+            context.follow_route_set(&mut env);
+        } else {
+            context.decide(&mut env, class_of(request.method()));
+        }
+        self.settle(now, key, context);
+    }
+
+    /// What speaks against forwarding a new request at all (RFC 3261 §16.3), and what is answered
+    /// by the proxy itself.
+    fn judge(&self, request: Message<'_>) -> Option<Refusal> {
+        let refusal = |status, counter| {
+            Some(Refusal {
+                status,
+                counter: Some(counter),
+                extra: Vec::new(),
+            })
+        };
+        let Ok(uri) = request.uri() else {
+            return refusal(400, Counter::RejectMalformed);
+        };
+        if let Scheme::Other(_) = uri.scheme {
+            return refusal(416, Counter::RejectScheme);
+        }
+        let for_us = uri.user.is_none() && self.settings().owns(&uri).is_some();
+        if for_us && request.method() == Method::Options {
+            let mut extra = Vec::new();
+            write_line(&mut extra, "Allow", ALLOW);
+            write_line(&mut extra, "Accept", "application/sdp, */*");
+            write_line(&mut extra, "Supported", "path");
+            return Some(Refusal {
+                status: 200,
+                counter: None,
+                extra,
+            });
+        }
+        match request.max_forwards() {
+            Ok(Some(0)) => return refusal(483, Counter::RejectMaxForwards),
+            Ok(_) => {}
+            Err(_) => return refusal(400, Counter::RejectMalformed),
+        }
+        if request.header(HeaderId::ProxyRequire).is_some() {
+            let mut extra = Vec::new();
+            for token in request.tokens(HeaderId::ProxyRequire) {
+                write_line(&mut extra, "Unsupported", &String::from_utf8_lossy(token));
+            }
+            return Some(Refusal {
+                status: 420,
+                counter: Some(Counter::RejectExtension),
+                extra,
+            });
+        }
+        None
+    }
+
+    /// How many leading Route values name this proxy, and the socket the last of them names.
+    pub(crate) fn own_routes(&self, request: Message<'_>) -> (u8, Option<ListenerId>) {
+        let mut count = 0;
+        let mut listener = None;
+        for route in request.addresses(HeaderId::Route) {
+            let owned = route
+                .ok()
+                .and_then(|route| route.parsed_uri().ok())
+                .and_then(|uri| self.settings().owns(&uri));
+            let Some(named) = owned else { break };
+            listener = named.or(listener);
+            count += 1;
+            if count == u8::MAX {
+                break;
+            }
+        }
+        (count, listener)
+    }
+
+    /// Answers without a transaction: the same answer each time the request comes.
+    #[expect(clippy::too_many_arguments, reason = "one answer, said at once")]
+    fn refuse(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        fingerprint: Fingerprint,
+        status: u16,
+        extra: &[u8],
+        out: &mut Outputs,
+    ) {
+        let (mut env, _) = self.env(now, TransactionKey::from_bits(0), out);
+        env.reply(
+            request,
+            flow,
+            &Answer {
+                status,
+                reason: None,
+                fingerprint,
+                extra,
+            },
+        );
+    }
+
+    /// 400 for what can be answered, silence for what cannot.
+    pub(crate) fn refuse_malformed(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        out: &mut Outputs,
+    ) {
+        match self.fingerprint(request) {
+            Some(fingerprint) if request.answerable() => {
+                self.counters().add(Counter::RejectMalformed);
+                self.refuse(now, flow, request, fingerprint, 400, b"", out);
+            }
+            _ => self.counters().add(Counter::DropUnanswerable),
+        }
+    }
+
+    /// What identifies the server transaction (RFC 3261 §17.2.3). ACK and CANCEL have that of the
+    /// INVITE they belong to.
+    fn fingerprint(&self, request: Message<'_>) -> Option<Fingerprint> {
+        let via = request.via().ok()?;
+        let method = match request.method() {
+            Method::Ack | Method::Cancel => Method::Invite,
+            other => other,
+        };
+        let lower = |text: &[u8]| {
+            text.to_ascii_lowercase()
+                .into_iter()
+                .collect::<SmallVec<[u8; 96]>>()
+        };
+        let host = lower(via.host);
+        let port = via.port.map_or([0; 2], u16::to_be_bytes);
+        let cookie = b"z9hg4bk";
+        let branch = via.branch().map(lower).unwrap_or_default();
+        if branch.starts_with(cookie) && branch.len() > cookie.len() {
+            let parts = [&branch[..], &host, &port, method.as_bytes()];
+            return Some(self.secret().fingerprint(&parts));
+        }
+        // An RFC 2543 peer: the To tag is left out, for an ACK has one that its INVITE had not.
+        let from = request.from().ok()?;
+        let parts = [
+            request.request_uri(),
+            from.tag().unwrap_or_default(),
+            request.call_id(),
+            &request.cseq().ok()?.number.to_be_bytes(),
+            method.as_bytes(),
+            via.raw,
+        ];
+        Some(self.secret().fingerprint(&parts))
+    }
+}
+
+/// A request that is answered at once.
+struct Refusal {
+    status: u16,
+    counter: Option<Counter>,
+    /// Complete header lines.
+    extra: Vec<u8>,
+}
+
+fn request_counter(method: Method<'_>) -> Counter {
+    match method {
+        Method::Invite => Counter::RequestInvite,
+        Method::Ack => Counter::RequestAck,
+        Method::Bye => Counter::RequestBye,
+        Method::Cancel => Counter::RequestCancel,
+        Method::Options => Counter::RequestOptions,
+        Method::Register => Counter::RequestRegister,
+        Method::Message => Counter::RequestMessage,
+        _ => Counter::RequestOther,
+    }
+}

@@ -1,0 +1,99 @@
+//! Unguessable numbers from one seed: tags, branches, fingerprints, jitter.
+//!
+//! Everything is SipHash under keys drawn from the seed the shell gives, so that a simulation with
+//! the same seed repeats and an outsider cannot forge a branch or make fingerprints collide.
+
+use std::hash::Hasher;
+use std::time::Duration;
+
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
+
+/// The keys, and a counter for what must differ each time.
+pub(crate) struct Secret {
+    key: [u8; 16],
+    drawn: u64,
+}
+
+impl Secret {
+    pub(crate) fn new(seed: [u8; 16]) -> Self {
+        Self {
+            key: seed,
+            drawn: 0,
+        }
+    }
+
+    /// 128 bits that stand for `parts`; two different lists of parts do not meet in practice.
+    pub(crate) fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
+        let mut hasher = SipHasher13x128::new_with_key(&self.key);
+        for part in parts {
+            hasher.write_u32(part.len() as u32);
+            hasher.write(part);
+        }
+        Fingerprint(hasher.finish128().as_u128())
+    }
+
+    /// 32 bits that prove `value` came from us.
+    pub(crate) fn seal(&self, value: u64) -> u32 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u64(value);
+        hasher.finish() as u32
+    }
+
+    /// The To tag of responses made here for the request with this fingerprint: the same each
+    /// time, as RFC 3261 §8.2.7 wants of a stateless answer.
+    pub(crate) fn tag(&self, fingerprint: Fingerprint) -> [u8; 16] {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u128(fingerprint.0);
+        hex(hasher.finish())
+    }
+
+    /// 64 new bits.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u8(b'd');
+        hasher.write_u64(self.drawn);
+        hasher.finish()
+    }
+
+    /// A span drawn evenly from `range`, in whole seconds, rounded up.
+    pub(crate) fn seconds_between(&mut self, range: (Duration, Duration)) -> u64 {
+        let low = range.0.as_millis().div_ceil(1_000) as u64;
+        let high = (range.1.as_millis().div_ceil(1_000) as u64).max(low);
+        low + self.draw() % (high - low + 1)
+    }
+}
+
+/// What identifies a server transaction (RFC 3261 §17.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint(pub(crate) u128);
+
+/// A hasher for keys that are hashes already.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_ne_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}
+
+pub(crate) type HashedKeys = std::hash::BuildHasherDefault<AlreadyHashed>;
+
+/// `value` as sixteen lower-case hexadecimal digits.
+pub(crate) fn hex(value: u64) -> [u8; 16] {
+    std::array::from_fn(|i| b"0123456789abcdef"[(value >> (60 - 4 * i)) as usize & 0xf])
+}

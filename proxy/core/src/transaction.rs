@@ -1,0 +1,216 @@
+//! The four transaction machines of RFC 3261 §17, as tables.
+//!
+//! Each machine is an enum of states with one function `on(event)` that is the whole table, and
+//! one function `entry()` that says which timers run in a state. What an [`Act`] means is carried
+//! out by the response context; the tables are snapshotted by a test, so that a change shows in
+//! review.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::settings::Timers;
+
+mod client_invite;
+mod client_non_invite;
+mod server_invite;
+mod server_non_invite;
+
+pub(crate) use client_invite::{ClientInvite, Event as ClientInviteEvent};
+pub(crate) use client_non_invite::{ClientNonInvite, Event as ClientNonInviteEvent};
+pub(crate) use server_invite::{Event as ServerInviteEvent, ServerInvite};
+pub(crate) use server_non_invite::{Event as ServerNonInviteEvent, ServerNonInvite};
+
+/// What a transition asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Nothing: the message or timer is absorbed.
+    Absorb,
+    /// Hand the response to the transport.
+    Send,
+    /// Send the last message again.
+    Resend,
+    /// Hand the response or ACK to the proxy above.
+    Pass,
+    /// Acknowledge the response hop by hop, and hand it to the proxy above.
+    AckAndPass,
+    /// Acknowledge the response again.
+    Ack,
+    /// Tell the proxy above that no final response came.
+    TimeOut,
+    /// Tell the proxy above that the request could not be sent.
+    Fail,
+    /// The transaction is over.
+    End,
+}
+
+/// Which timers run from the moment a state is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// When the state times out.
+    pub(crate) deadline: Deadline,
+    /// The first retransmission interval and the longest one.
+    pub(crate) retransmit: Option<(Duration, Duration)>,
+}
+
+/// The timer that ends a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// The one already running goes on.
+    Keep,
+    /// A new one.
+    After(Duration),
+    /// None.
+    Never,
+}
+
+/// What a machine must tell to be run by [`Timed`].
+pub(crate) trait Machine: Copy + PartialEq {
+    /// Which timers run in this state.
+    fn entry(self, reliable: bool, timers: &Timers) -> Entry;
+}
+
+/// A state with its running timers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timed<S> {
+    pub(crate) state: S,
+    /// When to send again (Timers A, E, G).
+    pub(crate) retransmit_at: Option<Instant>,
+    /// When the state times out (Timers B, C, D, F, H, I, J, K, L, M).
+    pub(crate) deadline: Option<Instant>,
+    interval: Duration,
+    longest: Duration,
+}
+
+impl<S: Machine> Timed<S> {
+    /// A transaction that starts in `state`.
+    pub(crate) fn new(state: S, now: Instant, reliable: bool, timers: &Timers) -> Self {
+        let mut timed = Self {
+            state,
+            retransmit_at: None,
+            deadline: None,
+            interval: Duration::ZERO,
+            longest: Duration::ZERO,
+        };
+        timed.start(now, reliable, timers);
+        timed
+    }
+
+    /// Goes to `state`; entering a new one starts its timers.
+    pub(crate) fn enter(&mut self, state: S, now: Instant, reliable: bool, timers: &Timers) {
+        if self.state != state {
+            self.state = state;
+            self.start(now, reliable, timers);
+        }
+    }
+
+    fn start(&mut self, now: Instant, reliable: bool, timers: &Timers) {
+        let entry = self.state.entry(reliable, timers);
+        match entry.deadline {
+            Deadline::Keep => {}
+            Deadline::After(span) => self.deadline = Some(now + span),
+            Deadline::Never => self.deadline = None,
+        }
+        self.retransmit_at = entry.retransmit.map(|(first, longest)| {
+            self.interval = first;
+            self.longest = longest;
+            now + first
+        });
+    }
+
+    /// After a retransmission: the interval doubles up to its longest.
+    pub(crate) fn back_off(&mut self, now: Instant) {
+        self.interval = (self.interval * 2).min(self.longest);
+        self.retransmit_at = Some(now + self.interval);
+    }
+
+    /// The earlier of the two timers.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        match (self.retransmit_at, self.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    /// Draws one machine: a line per state and event that the table answers, and the timers of
+    /// each state on both kinds of transport.
+    fn draw<S: Machine + std::fmt::Debug, E: Copy + std::fmt::Debug>(
+        name: &str,
+        states: &[S],
+        events: &[E],
+        on: impl Fn(S, E) -> Option<(S, Act)>,
+    ) -> String {
+        let mut text = format!("{name}\n");
+        let timers = Timers::default();
+        for state in states {
+            writeln!(text, "\n{state:?}").unwrap();
+            for (label, reliable) in [("unreliable", false), ("reliable", true)] {
+                let entry = state.entry(reliable, &timers);
+                writeln!(
+                    text,
+                    "  {label:<10}  {:?}  retransmit {:?}",
+                    entry.deadline, entry.retransmit
+                )
+                .unwrap();
+            }
+            for event in events {
+                if let Some((next, act)) = on(*state, *event) {
+                    writeln!(
+                        text,
+                        "  {:<14} -> {:<11} {act:?}",
+                        format!("{event:?}"),
+                        format!("{next:?}")
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn tables() {
+        insta::assert_snapshot!(
+            "server_invite",
+            draw(
+                "INVITE server transaction",
+                ServerInvite::ALL,
+                server_invite::Event::ALL,
+                |s, e| s.on(e)
+            )
+        );
+        insta::assert_snapshot!(
+            "server_non_invite",
+            draw(
+                "non-INVITE server transaction",
+                ServerNonInvite::ALL,
+                server_non_invite::Event::ALL,
+                |s, e| s.on(e)
+            )
+        );
+        insta::assert_snapshot!(
+            "client_invite",
+            draw(
+                "INVITE client transaction",
+                ClientInvite::ALL,
+                client_invite::Event::ALL,
+                |s, e| s.on(e)
+            )
+        );
+        insta::assert_snapshot!(
+            "client_non_invite",
+            draw(
+                "non-INVITE client transaction",
+                ClientNonInvite::ALL,
+                client_non_invite::Event::ALL,
+                |s, e| s.on(e)
+            )
+        );
+    }
+}
