@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::PATIENCE;
+use crate::phone::Phone;
 
 /// A routing query as it came over NATS.
 #[derive(Clone, Debug)]
@@ -40,9 +41,9 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Routes to next hops one after another.
-    pub fn serial(hops: &[String]) -> Self {
-        Self::routes("serial", hops)
+    /// Routes to one next hop.
+    pub fn route_to(hop: &str) -> Self {
+        Self::routes("serial", &[hop.to_owned()])
     }
 
     /// Rings all next hops at once.
@@ -82,6 +83,12 @@ impl FakeDecider {
     /// Connects, subscribes, and from then on answers each query with what `decide` returns.
     pub fn start(url: &str, decide: impl FnMut(&Query) -> Answer + Send + 'static) -> Result<Self> {
         Self::launch(url, Some("sigbox.v1.query.*.*"), decide)
+    }
+
+    /// Routes every call to one phone.
+    pub fn routing_to(url: &str, phone: &Phone) -> Result<Self> {
+        let answer = Answer::route_to(&phone.hop());
+        Self::start(url, move |_| answer.clone())
     }
 
     /// Only listens to events; queries find no responder here.

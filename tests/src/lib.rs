@@ -26,7 +26,7 @@ pub use metrics::Metrics;
 pub use nats::NatsServer;
 pub use phone::Phone;
 pub use process::Process;
-// pub use sigbox::Sigbox;
+pub use sigbox::{Setup, Sigbox};
 pub use sipp::{Sipp, SippResult};
 
 /// How long anything may take before a test gives up. Generous: it only bounds a failure, it never paces a success.

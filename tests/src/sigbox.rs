@@ -1,1 +1,266 @@
 //! The program under test.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::artifact::workspace_binary;
+use crate::metrics::{self, Metrics};
+use crate::phone::Phone;
+use crate::poll;
+use crate::process::Process;
+
+/// A configuration file in the making.
+///
+/// It starts as one shard on free ports of 127.0.0.1, logging JSON and publishing every event, with a budget that no
+/// slow test machine exceeds by accident.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    sections: BTreeMap<String, BTreeMap<String, String>>,
+    rules: String,
+}
+
+impl Setup {
+    /// A proxy on this nats-server.
+    pub fn new(nats_url: &str) -> Self {
+        Self {
+            sections: BTreeMap::new(),
+            rules: String::new(),
+        }
+        .set("sip", "listen", "\"udp:127.0.0.1:0\"")
+        .set("nats", "servers", &format!("{nats_url:?}"))
+        .set(
+            "events",
+            "publish",
+            "[\"decision\", \"transaction\", \"cancelled\", \"node\"]",
+        )
+        .set("decision", "budget_ms", "5000")
+        .set("admin", "listen", "\"127.0.0.1:0\"")
+        .set("log", "format", "\"json\"")
+        .set("runtime", "shards", "1")
+    }
+
+    /// A proxy that asks nobody and has no NATS: a rule sends every call to this phone.
+    pub fn routing_to(phone: &Phone) -> Self {
+        // Nobody listens on port 1.
+        Self::new("nats://127.0.0.1:1").rules(&format!(
+            "[[rule]]\naction = \"route\"\nroutes = [{{ dst_uri = {:?} }}]",
+            phone.hop()
+        ))
+    }
+
+    /// Sets one key; `value` is TOML.
+    #[must_use]
+    pub fn set(mut self, section: &str, key: &str, value: &str) -> Self {
+        self.sections
+            .entry(section.to_owned())
+            .or_default()
+            .insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// How long deciders have, for tests in which they say nothing.
+    #[must_use]
+    pub fn budget_ms(self, milliseconds: u32) -> Self {
+        self.set("decision", "budget_ms", &milliseconds.to_string())
+    }
+
+    /// Appends `[[rule]]` or `[[fallback]]` tables.
+    #[must_use]
+    pub fn rules(mut self, toml: &str) -> Self {
+        self.rules.push_str(toml);
+        self.rules.push('\n');
+        self
+    }
+
+    /// When nobody decides, calls go to this next hop.
+    #[must_use]
+    pub fn fall_back_to(self, hop: &str) -> Self {
+        self.rules(&format!(
+            "[[fallback]]\naction = \"route\"\nroutes = [{{ dst_uri = {hop:?} }}]"
+        ))
+    }
+
+    /// When nobody decides, calls are refused with this status.
+    #[must_use]
+    pub fn fall_back_to_status(self, status: u16) -> Self {
+        self.rules(&format!(
+            "[[fallback]]\naction = \"reject\"\nstatus = {status}"
+        ))
+    }
+
+    /// Starts the proxy and returns once it listens; its connection to NATS may still be in the making.
+    pub fn start(&self) -> Result<Sigbox> {
+        Sigbox::start(&self.to_toml())
+    }
+
+    /// Starts the proxy and returns once it listens and is connected to NATS.
+    pub fn start_connected(&self) -> Result<Sigbox> {
+        let sigbox = self.start()?;
+        sigbox.wait_until_connected()?;
+        Ok(sigbox)
+    }
+
+    /// The file's text.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for (section, keys) in &self.sections {
+            text.push_str(&format!("[{section}]\n"));
+            for (key, value) in keys {
+                text.push_str(&format!("{key} = {value}\n"));
+            }
+        }
+        text + &self.rules
+    }
+}
+
+/// `sigbox run`, killed when dropped.
+#[derive(Debug)]
+pub struct Sigbox {
+    process: Process,
+    sip: SocketAddr,
+    admin: SocketAddr,
+    files: TempDir,
+}
+
+impl Sigbox {
+    /// Runs the program with this configuration; its `[log]` must say JSON.
+    pub fn start(config: &str) -> Result<Self> {
+        let files = TempDir::new()?;
+        let path = files.path().join("sigbox.toml");
+        fs::write(&path, config)?;
+        let mut command = Command::new(Self::binary()?);
+        command
+            .arg("run")
+            .arg("-c")
+            .arg(&path)
+            .env("SIGBOX_LOG", "info,sigbox=debug");
+        let process = Process::spawn("sigbox", &mut command)?;
+        let sip = process.wait_for_line("its SIP address", |line| listening(line, "udp"))?;
+        let admin = process.wait_for_line("its admin address", |line| listening(line, "http"))?;
+        Ok(Self {
+            process,
+            sip,
+            admin,
+            files,
+        })
+    }
+
+    /// The program itself, for its other subcommands.
+    pub fn binary() -> Result<PathBuf> {
+        workspace_binary("sigbox")
+    }
+
+    /// Its first UDP address.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// A URI that names this proxy as the domain of `user`.
+    pub fn uri(&self, user: &str) -> String {
+        format!("sip:{user}@{}", self.sip)
+    }
+
+    /// Waits until every shard is connected to NATS.
+    pub fn wait_until_connected(&self) -> Result<()> {
+        let connected = |metrics: &Metrics| {
+            metrics.sum("sigbox_nats_connected", &[]) == metrics.sum("sigbox_shards", &[])
+        };
+        self.wait_for_metrics("a connection to NATS", connected)
+    }
+
+    /// Waits until a scrape looks like that.
+    pub fn wait_for_metrics(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Metrics) -> bool,
+    ) -> Result<()> {
+        let mut last = Metrics::default();
+        poll::until(what, || {
+            last = self.metrics()?;
+            Ok(look(&last).then_some(()))
+        })
+        .with_context(|| format!("the metrics stayed:\n{last}"))
+    }
+
+    /// Waits until a counter has this value.
+    pub fn wait_for_count(&self, name: &str, labels: &[(&str, &str)], value: u32) -> Result<()> {
+        self.wait_for_metrics(&format!("{name} {labels:?} = {value}"), |metrics| {
+            metrics.sum(name, labels) == f64::from(value)
+        })
+    }
+
+    /// Waits until no transaction is open or suspended; finished ones may still absorb retransmissions.
+    pub fn wait_until_idle(&self) -> Result<()> {
+        self.wait_for_count("sigbox_transactions_suspended", &[], 0)?;
+        self.wait_for_count("sigbox_transactions", &[], 0)
+    }
+
+    /// Scrapes `/metrics`.
+    pub fn metrics(&self) -> Result<Metrics> {
+        Metrics::scrape(self.admin)
+    }
+
+    /// GETs a path of the admin server: status and body.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        metrics::get(self.admin, path)
+    }
+
+    /// Replaces the configuration file; [`Sigbox::signal`] with SIGHUP makes the proxy read it.
+    pub fn rewrite(&self, config: &str) -> Result<()> {
+        fs::write(self.files.path().join("sigbox.toml"), config).context("the configuration file")
+    }
+
+    /// Waits for a log record in which `look` finds something.
+    pub fn wait_for_log<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Value) -> Option<T>,
+    ) -> Result<T> {
+        self.process
+            .wait_for_line(what, |line| look(&serde_json::from_str(line).ok()?))
+    }
+
+    /// All log lines so far.
+    pub fn log(&self) -> Vec<String> {
+        self.process.lines()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Waits for the program to end by itself.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.process.wait()
+    }
+
+    /// SIGTERM, and the exit that follows.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.process.terminate()
+    }
+}
+
+/// The address in a log record `listening` of that transport.
+fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    let fields = if record["fields"].is_object() {
+        &record["fields"]
+    } else {
+        &record
+    };
+    let is_wanted = fields["message"] == "listening" && fields["transport"] == transport;
+    if is_wanted {
+        fields["address"].as_str()?.parse().ok()
+    } else {
+        None
+    }
+}
