@@ -123,6 +123,7 @@ pub struct Contact {
     pub q: Option<f64>,
     /// How long the redirect holds, in seconds as in the Contact header.
     #[serde(
+        default,
         deserialize_with = "read::whole",
         skip_serializing_if = "Option::is_none"
     )]
