@@ -1,0 +1,88 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_nats::{Client, Event};
+use tracing::{debug, info, warn};
+
+use crate::Error;
+use crate::service::Service;
+use crate::settings::Settings;
+
+/// A stopped server is noticed after at most two of these.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest pause between attempts to reach NATS. A decider that is missing means calls that fall back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Opens the connection. Returns before NATS has answered: a decider may be started first.
+pub(crate) async fn open(settings: Settings, service: &Service) -> Result<Client, Error> {
+    let mut options = settings.connection;
+    if let Some(path) = settings.credentials {
+        options = options
+            .credentials_file(&path)
+            .await
+            .map_err(|source| Error::Credentials { path, source })?;
+    }
+    let state = Arc::new(Mutex::new(String::new()));
+    Ok(options
+        .name(service.decider())
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .ping_interval(PING_INTERVAL)
+        .reconnect_delay_callback(pause)
+        .event_callback(move |event| {
+            log(&event, &state);
+            std::future::ready(())
+        })
+        .connect(settings.servers)
+        .await?)
+}
+
+fn pause(attempt: usize) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(2)).unwrap_or(u32::MAX);
+    match attempt {
+        0 | 1 => Duration::ZERO,
+        _ => Duration::from_millis(25)
+            .saturating_mul(2_u32.saturating_pow(doublings))
+            .min(LONGEST_PAUSE),
+    }
+}
+
+/// One line per change of state: an attempt a second over a night would bury what matters.
+fn log(event: &Event, state: &Mutex<String>) {
+    let text = event.to_string();
+    let mut last = state
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if *last == text {
+        debug!(event = text, "NATS");
+        return;
+    }
+    match event {
+        Event::Connected => info!("connected to NATS"),
+        Event::Disconnected => warn!("lost the connection to NATS; connecting again"),
+        Event::LameDuckMode => info!("the NATS server is going down; moving to another one"),
+        Event::ClientError(error) => warn!(%error, "waiting for NATS"),
+        Event::ServerError(error) => warn!(%error, "NATS refused something"),
+        Event::SlowConsumer(_) => {
+            warn!("queries come faster than they are read; NATS dropped some")
+        }
+        Event::Draining | Event::Closed => debug!(event = text, "NATS"),
+    }
+    *last = text;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_start_at_once_and_settle_at_one_a_second() {
+        assert_eq!(pause(1), Duration::ZERO);
+        assert_eq!(pause(2), Duration::from_millis(25));
+        assert_eq!(pause(3), Duration::from_millis(50));
+        for attempt in [8, 100, usize::MAX] {
+            assert_eq!(pause(attempt), LONGEST_PAUSE);
+        }
+    }
+}
