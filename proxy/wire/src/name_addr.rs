@@ -141,3 +141,125 @@ fn is_plausible(uri: &[u8]) -> bool {
         && memchr(b':', uri).is_some()
         && uri.iter().all(|byte| is_uri(*byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::NameAddr;
+    use crate::malformed::Reason;
+
+    fn parse(text: &[u8]) -> NameAddr<'_> {
+        NameAddr::parse(text).unwrap_or_else(|fault| panic!("{}: {fault}", text.escape_ascii()))
+    }
+
+    #[test]
+    fn a_display_name_quoted_unquoted_or_none() {
+        for (text, display, plain) in [
+            (
+                &b"\"J Rosenberg \\\\\\\"\"       <sip:a@b>"[..],
+                Some(&b"\"J Rosenberg \\\\\\\"\""[..]),
+                &b"J Rosenberg \\\""[..],
+            ),
+            (
+                b"token1~` token2'+_ token3*%!.- <sip:a@b>",
+                Some(b"token1~` token2'+_ token3*%!.-"),
+                b"token1~` token2'+_ token3*%!.-",
+            ),
+            (b"caller<sip:a@b>", Some(b"caller"), b"caller"),
+            (b"\"a\r\n  b\" <sip:a@b>", Some(b"\"a\r\n  b\""), b"a b"),
+            (b"\"\" <sip:a@b>", Some(b"\"\""), b""),
+            (
+                "Алиса <sip:a@b>".as_bytes(),
+                Some("Алиса".as_bytes()),
+                "Алиса".as_bytes(),
+            ),
+            (b"  <sip:a@b>", None, b""),
+            (b"sip:a@b", None, b""),
+        ] {
+            let address = parse(text);
+            assert_eq!(address.display, display, "{}", text.escape_ascii());
+            assert_eq!(address.display_unquoted().unwrap_or_default(), plain);
+            assert_eq!(address.uri, b"sip:a@b");
+        }
+    }
+
+    #[test]
+    fn without_brackets_the_parameters_are_the_headers() {
+        let bare = parse(b"sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n");
+        assert_eq!(bare.uri, b"sip:vivekg@chair-dnrc.example.com");
+        assert_eq!(bare.tag(), Some(&b"1918181833n"[..]));
+        let bracketed = parse(b"<sip:a@b;tag=uri>;Tag=header");
+        assert_eq!(bracketed.tag(), Some(&b"header"[..]));
+        assert_eq!(
+            bracketed.parsed_uri().unwrap().param("tag"),
+            Some(Some(&b"uri"[..]))
+        );
+        assert_eq!(parse(b"<sip:a@b;tag=uri>").tag(), None);
+    }
+
+    #[test]
+    fn p1_what_is_no_address() {
+        for (text, reason) in [
+            (&b""[..], Reason::Uri),
+            (b"*", Reason::Uri),
+            (b"<>", Reason::Uri),
+            (b"<sip:a@b", Reason::Address),
+            (b"sip:a@b>", Reason::Uri),
+            (b"<<sip:a@b>>", Reason::Uri),
+            (b"\"a\" sip:a@b", Reason::Address),
+            (b"\"a\"", Reason::Address),
+            (b"a b", Reason::Uri),
+            (b"<sip:a@b> x", Reason::Address),
+            (b"<sip:a@b>, <sip:c@d>", Reason::Address),
+            (b"<sip:a b@c>", Reason::Uri),
+            // RFC 4475 §3.1.2.13: a question mark wants brackets.
+            (
+                b"sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+                Reason::Address,
+            ),
+            (b"sip:a@b;x=y <sip:c@d>", Reason::Address),
+            (b"<sip:a@b>;tag=", Reason::Address),
+            (b"<sip:a@b>;;tag=1", Reason::Param),
+        ] {
+            let fault = NameAddr::parse(text).expect_err(&text.escape_ascii().to_string());
+            assert_eq!(fault.reason, reason, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn p1_white_space_inside_brackets_is_let_through() {
+        assert_eq!(
+            parse(b"\"Watson, Thomas\" < sip:t.watson@example.org >").uri,
+            b"sip:t.watson@example.org"
+        );
+    }
+
+    /// Both have brought proxies down: a quote that never closes, in the name and in a parameter.
+    #[test]
+    fn an_unterminated_quote_is_a_fault_of_its_own() {
+        for text in [
+            &b"\"Mr. J. User <sip:j.user@example.com>"[..],
+            b"<sip:a@b>;tag=\"abc",
+            b"<sip:a@b>;tag=\"abc\\\"",
+            b"\"a\\",
+        ] {
+            let fault = NameAddr::parse(text).expect_err(&text.escape_ascii().to_string());
+            assert_eq!(fault.reason, Reason::Quote, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn d5_a_line_break_is_white_space_only_when_it_is_a_fold() {
+        parse(b"a\r\n b <sip:a@b>\r\n ;tag=1");
+        for text in [
+            &b"a\r\nX: b <sip:a@b>"[..],
+            b"\"a\r\nb\" <sip:a@b>",
+            b"\"a\nb\" <sip:a@b>",
+            b"<sip:a@b>\r\nX: y",
+            b"<sip:a@b>;x=\"\r\nX: y\"",
+            b"<sip:a@b\r\n>x",
+            b"a\0b <sip:a@b>",
+        ] {
+            assert!(NameAddr::parse(text).is_err(), "{}", text.escape_ascii());
+        }
+    }
+}

@@ -89,3 +89,59 @@ fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
         at = line.next;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Peek, peek};
+
+    #[test]
+    fn a_request_belongs_to_its_call() {
+        for text in [
+            &b"INVITE sip:a@b SIP/2.0\r\nVia: x\r\nCall-ID: abc@d\r\n\r\n"[..],
+            b"\r\n\r\nINVITE sip:a@b SIP/2.0\r\nv: x\r\n y\r\ni  :\r\n  abc@d \r\nCall-ID: 2\r\n\r\n",
+            b"!odd~ sip:a@b SIP/7.0\r\nCALL-ID:abc@d\r\n\r\n",
+            b"INVITE  sip:a@b  SIP/2.0 \r\nCall-ID: abc@d\r\n",
+        ] {
+            assert_eq!(peek(text), Peek::Request { call_id: b"abc@d" }, "{}", text.escape_ascii());
+        }
+        let hidden = b"INVITE sip:a@b SIP/2.0\r\nX: y\r\n Call-ID: 1\r\n\r\nCall-ID: 2\r\n";
+        assert_eq!(peek(hidden), Peek::Request { call_id: b"" });
+    }
+
+    #[test]
+    fn a_response_belongs_to_its_topmost_via() {
+        for text in [
+            &b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=one, SIP/2.0/UDP b;branch=two\r\n\r\n"[..],
+            b"SIP/2.0 200\r\nv : SIP/2.0/UDP a\r\n ;branch=one\r\nVia: SIP/2.0/UDP b;branch=two\r\n\r\n",
+        ] {
+            assert_eq!(peek(text), Peek::Response { branch: b"one" }, "{}", text.escape_ascii());
+        }
+        assert_eq!(
+            peek(b"SIP/2.0 200 OK\r\nVia: nonsense\r\n\r\n"),
+            Peek::Response { branch: b"" }
+        );
+        assert_eq!(
+            peek(b"SIP/2.0 4294967301 x\r\n\r\n"),
+            Peek::Response { branch: b"" }
+        );
+    }
+
+    #[test]
+    fn p5_keep_alives_and_foreign_protocols_on_the_sip_port() {
+        for text in [&b""[..], b"\r\n", b"\r\n\r\n", b"\0\0\0\0", b"\0", b" \r\n"] {
+            assert_eq!(peek(text), Peek::KeepAlive, "{}", text.escape_ascii());
+        }
+        for text in [
+            &b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl"[..],
+            b"\x80\x00\x12\x34\0\0\0\xa0rtp\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+            b"\x12\x34\x01\x00\x00\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01",
+            b"INVITE sip:a@b SIP/2.0",
+            b"\0\0\0\0\0",
+            b"hello",
+        ] {
+            assert_eq!(peek(text), Peek::NotSip, "{}", text.escape_ascii());
+        }
+    }
+}

@@ -235,3 +235,208 @@ fn tel<'a>(input: &'a [u8], raw: &'a [u8]) -> Parsed<'a, Uri<'a>> {
         },
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, Scheme, Uri};
+    use crate::malformed::Reason;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text.as_bytes()).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+    }
+
+    fn fault(text: &[u8]) -> (Reason, usize) {
+        let fault = Uri::parse(text).expect_err(&text.escape_ascii().to_string());
+        (fault.reason, fault.at)
+    }
+
+    #[test]
+    fn every_part_of_a_sip_uri() {
+        let uri = uri("sip:alice:pw@[2001:db8::1]:5070;transport=tcp;lr?subject=x&priority=urgent");
+        assert_eq!(uri.scheme, Scheme::Sip);
+        assert_eq!(uri.user, Some(&b"alice"[..]));
+        assert_eq!(uri.password, Some(&b"pw"[..]));
+        assert_eq!(
+            uri.host.and_then(|host| host.ip()),
+            Some("2001:db8::1".parse().unwrap())
+        );
+        assert_eq!(uri.port, Some(5070));
+        assert_eq!(uri.param("Transport"), Some(Some(&b"tcp"[..])));
+        assert_eq!(uri.param("lr"), Some(None));
+        assert_eq!(uri.param("maddr"), None);
+        assert_eq!(uri.headers, Some(&b"subject=x&priority=urgent"[..]));
+    }
+
+    #[test]
+    fn a_user_may_look_like_anything() {
+        for (text, user) in [
+            (
+                "sip:user;par=u%40example.net@example.com",
+                "user;par=u%40example.net",
+            ),
+            (
+                "sips:+358-555-1234567;postd=pp22@foo.com;user=phone",
+                "+358-555-1234567;postd=pp22",
+            ),
+            ("sip:*21*#31#0171@192.0.2.1", "*21*#31#0171"),
+            ("SIP:host?a=b@c", "host?a=b"),
+            (
+                "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too\
+                 .(doesn't-it)@example.com",
+                "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*",
+            ),
+        ] {
+            assert_eq!(uri(text).user, Some(user.as_bytes()), "{text}");
+        }
+        assert_eq!(uri("sip:example.com").user, None);
+    }
+
+    #[test]
+    fn params_that_peers_send_and_the_grammar_does_not_have() {
+        let uri = uri("sip:192.0.2.1;lr;;did=ab==;ftag=;");
+        assert_eq!(uri.params.iter().count(), 3);
+        assert_eq!(uri.param("did"), Some(Some(&b"ab=="[..])));
+        assert_eq!(uri.param("ftag"), Some(Some(&b""[..])));
+    }
+
+    #[test]
+    fn tel_and_unknown_schemes() {
+        let number = uri("tel:+1-201-555-0123;phone-context=example.com");
+        assert_eq!(
+            (number.scheme, number.user),
+            (Scheme::Tel, Some(&b"+1-201-555-0123"[..]))
+        );
+        assert!(number.host.is_none());
+        assert_eq!(
+            number.params.value("phone-context"),
+            Some(&b"example.com"[..])
+        );
+        let other = uri("nobodyKnowsThisScheme:totallyopaquecontent");
+        assert_eq!(other.scheme, Scheme::Other(b"nobodyKnowsThisScheme"));
+        assert!(other.host.is_none() && other.user.is_none());
+        assert_eq!(fault(b"tel:bob"), (Reason::Uri, 5));
+    }
+
+    #[test]
+    fn p1_what_is_no_uri() {
+        for (text, reason) in [
+            (&b""[..], Reason::Uri),
+            (b"sip", Reason::Uri),
+            (b"sip:", Reason::Uri),
+            (b":a@b", Reason::Uri),
+            (b"1sip:a@b", Reason::Uri),
+            (b"<sip:user@example.com>", Reason::Uri),
+            (b"sip:@example.com", Reason::Uri),
+            (b"sip:a@b@c", Reason::Uri),
+            (b"sip:host:5060;x=y@z", Reason::Uri),
+            (b"sip:host;x=y?a=b@c@d", Reason::Uri),
+            (b"sip:a@", Reason::Uri),
+            (b"sip:a@b c", Reason::Uri),
+            (b"sip:a@b:", Reason::Uri),
+            (b"sip:a@b:0", Reason::Port),
+            (b"sip:a@b:65536", Reason::Port),
+            (b"sip:a@b:99999999999999999999", Reason::Port),
+            (b"sip:a@256.0.0.1", Reason::Host),
+            (b"sip:a@[::1", Reason::Uri),
+            (b"sip:a@[::g]", Reason::Host),
+            (b"sip:2001:db8::10", Reason::Host),
+        ] {
+            assert_eq!(fault(text).0, reason, "{}", text.escape_ascii());
+        }
+    }
+
+    /// Reading past the end of one was an old parser's undoing.
+    #[test]
+    fn a_percent_sign_at_the_end_is_an_unfinished_escape() {
+        assert_eq!(fault(b"sip:a@b;x=%"), (Reason::Escape, 10));
+        assert_eq!(fault(b"sip:a%4@b"), (Reason::Escape, 5));
+        assert_eq!(fault(b"sip:a%zz@b"), (Reason::Escape, 5));
+        assert_eq!(fault(b"tel:+1;x=%"), (Reason::Escape, 9));
+        assert_eq!(Uri::unescape(b"a%4"), &b"a%4"[..]);
+        assert_eq!(Uri::unescape(b"%61%"), &b"a%"[..]);
+    }
+
+    #[test]
+    fn d5_a_uri_cannot_break_out_of_its_line() {
+        for byte in [b'\r', b'\n', 0, b' ', b'\t', b'"', b'<', b'>', 0x7f] {
+            let text = [&b"sip:a@b"[..], &[byte], b"Via: x"].concat();
+            assert_eq!(fault(&text), (Reason::Uri, 7));
+        }
+    }
+
+    #[test]
+    fn the_equal_pairs_of_rfc_3261_19_1_4() {
+        for (one, two) in [
+            (
+                "sip:%61lice@atlanta.com;transport=TCP",
+                "sip:alice@AtlanTa.CoM;Transport=tcp",
+            ),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;newparam=5",
+            ),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=p&priority=u",
+                "sip:alice@atlanta.com?priority=u&subject=p",
+            ),
+            ("tel:+1-201-555-0123", "TEL:+12015550123"),
+        ] {
+            assert!(
+                uri(one).same_as(&uri(two)) && uri(two).same_as(&uri(one)),
+                "{one} {two}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_different_pairs_of_rfc_3261_19_1_4() {
+        for (one, two) in [
+            (
+                "SIP:ALICE@AtlanTa.CoM;Transport=udp",
+                "sip:alice@AtlanTa.CoM;Transport=UDP",
+            ),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            (
+                "sip:bob@biloxi.com",
+                "sip:bob@biloxi.com:6000;transport=tcp",
+            ),
+            (
+                "sip:carol@chicago.com",
+                "sip:carol@chicago.com?Subject=next%20meeting",
+            ),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;security=off",
+            ),
+            ("sip:a@b", "sips:a@b"),
+            ("sip:a%3Bb@c", "sip:a;b@c"),
+            ("sip:a@b;maddr=192.0.2.1", "sip:a@b"),
+            ("tel:+12015550123", "tel:+12015550123;ext=1"),
+            ("im:a", "im:b"),
+        ] {
+            assert!(
+                !uri(one).same_as(&uri(two)) && !uri(two).same_as(&uri(one)),
+                "{one} {two}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_is_written_as_a_uri_has_it() {
+        assert_eq!(
+            Host::parse(b"[2001:DB8::1]").unwrap().to_string(),
+            "[2001:db8::1]"
+        );
+        assert_eq!(
+            uri("sip:a@Example.com").host.unwrap().to_string(),
+            "Example.com"
+        );
+    }
+}

@@ -27,7 +27,10 @@ impl Message<'_> {
         if self.is_request() {
             self.uri()?;
             if cseq.method != self.method() {
-                let at = self.offset_of(cseq.method.as_bytes());
+                let end = self
+                    .header(HeaderId::CSeq)
+                    .map_or(0, |header| header.value_range.end);
+                let at = end.saturating_sub(cseq.method.as_bytes().len());
                 return Err(Malformed::new(Reason::CSeqMethod, at));
             }
         }

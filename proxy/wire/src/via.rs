@@ -145,3 +145,154 @@ fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing into a Vec has no way to fail.
     let _ = out.write_fmt(text);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Via;
+    use crate::malformed::Reason;
+
+    fn via(text: &[u8]) -> Via<'_> {
+        Via::parse(text).unwrap_or_else(|fault| panic!("{}: {fault}", text.escape_ascii()))
+    }
+
+    fn stamped(text: &str, source: &str) -> String {
+        let mut out = Vec::new();
+        let via = via(text.as_bytes());
+        let source = source.parse().unwrap();
+        via.write_stamped(source, &mut out);
+        assert!(via.needs_stamp(source) || out == text.as_bytes(), "{text}");
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_part_of_a_via() {
+        let via =
+            via(b"SIP/2.0/UDP [2001:db8::9]:5070;rport;branch=z9hG4bK87asdks7;received=192.0.2.1");
+        assert_eq!(via.transport, b"UDP");
+        assert_eq!(via.host, b"[2001:db8::9]");
+        assert_eq!(via.port, Some(5070));
+        assert_eq!(via.sent_by(), b"[2001:db8::9]:5070");
+        assert_eq!(via.branch(), Some(&b"z9hG4bK87asdks7"[..]));
+        assert_eq!(via.rport(), Some(None));
+        assert_eq!(via.received_ip(), Some("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn p1_white_space_wherever_the_grammar_has_it() {
+        // RFC 4475 §3.1.1.1
+        let folded =
+            via(b"  SIP  /    2.0\r\n /UDP\r\n    192.0.2.2 : 5061 ; branch=\r\n z9hG4bK30239 ");
+        assert_eq!(folded.transport, b"UDP");
+        assert_eq!((folded.host, folded.port), (&b"192.0.2.2"[..], Some(5061)));
+        assert_eq!(folded.sent_by(), b"192.0.2.2 : 5061");
+        assert_eq!(folded.branch(), Some(&b"z9hG4bK30239"[..]));
+    }
+
+    #[test]
+    fn p4_what_is_no_via() {
+        for (text, reason) in [
+            (&b""[..], Reason::Via),
+            (b"SIP/2.0/UDP", Reason::Via),
+            (b"SIP/2.0/UDP ", Reason::Via),
+            (b"SIP/2.0 192.0.2.1", Reason::Via),
+            (b"SIP/2.0/UDP 192.0.2.1:", Reason::Via),
+            (b"SIP/2.0/UDP 192.0.2.1:0", Reason::Port),
+            (b"SIP/2.0/UDP 192.0.2.1:65536", Reason::Port),
+            (b"SIP/2.0/UDP 192.0.2.15;;", Reason::Param),
+            (b"SIP/2.0/UDP 192.0.2.15;branch=", Reason::Via),
+            (b"SIP/2.0/UDP 2001:db8::9;branch=a", Reason::Host),
+            (b"SIP/2.0/UDP a, SIP/2.0/UDP b", Reason::Via),
+            (b"SIP/2.0/UDP a\r\nX: b", Reason::Via),
+        ] {
+            let fault = Via::parse(text).expect_err(&text.escape_ascii().to_string());
+            assert_eq!(fault.reason, reason, "{}", text.escape_ascii());
+        }
+    }
+
+    /// A server once read before the start of its buffer on this one.
+    #[test]
+    fn a_host_of_colon_and_bracket_is_refused() {
+        for text in [
+            &b"SIP/2.0/UDP :]"[..],
+            b"SIP/2.0/UDP ]",
+            b"SIP/2.0/UDP []",
+            b"SIP/2.0/UDP [:",
+        ] {
+            assert!(Via::parse(text).is_err(), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn received_is_added_when_sent_by_is_not_the_source() {
+        for (text, expected) in [
+            (
+                "SIP/2.0/UDP 192.0.2.1;branch=a",
+                "SIP/2.0/UDP 192.0.2.1;branch=a",
+            ),
+            (
+                "SIP/2.0/UDP 10.0.0.1;branch=a",
+                "SIP/2.0/UDP 10.0.0.1;branch=a;received=192.0.2.1",
+            ),
+            (
+                "SIP/2.0/UDP pc33.a.com ;branch=a",
+                "SIP/2.0/UDP pc33.a.com ;branch=a;received=192.0.2.1",
+            ),
+        ] {
+            assert_eq!(stamped(text, "192.0.2.1:1024"), expected);
+        }
+    }
+
+    #[test]
+    fn rport_is_filled_in_where_it_stands_and_brings_received_with_it() {
+        assert_eq!(
+            stamped(
+                "SIP/2.0/UDP 192.0.2.1;rport;branch=a;x=\";\"",
+                "192.0.2.1:1024"
+            ),
+            "SIP/2.0/UDP 192.0.2.1;rport=1024;branch=a;x=\";\";received=192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn p6_forged_values_are_replaced() {
+        assert_eq!(
+            stamped(
+                "SIP/2.0/UDP 10.0.0.1;received=9.9.9.9;rport=53;branch=a;RPORT",
+                "192.0.2.1:1024"
+            ),
+            "SIP/2.0/UDP 10.0.0.1;rport=1024;branch=a;received=192.0.2.1"
+        );
+        assert_eq!(
+            stamped(
+                "SIP/2.0/UDP 192.0.2.1;received=9.9.9.9;branch=a",
+                "192.0.2.1:1024"
+            ),
+            "SIP/2.0/UDP 192.0.2.1;branch=a"
+        );
+    }
+
+    #[test]
+    fn ipv6_sources_are_written_without_brackets_and_mapped_ones_as_ipv4() {
+        assert_eq!(
+            stamped(
+                "SIP/2.0/UDP [2001:db8::9]:6050;branch=a",
+                "[2001:db8::1]:5060"
+            ),
+            "SIP/2.0/UDP [2001:db8::9]:6050;branch=a;received=2001:db8::1"
+        );
+        assert_eq!(
+            stamped("SIP/2.0/UDP 192.0.2.1;branch=a", "[::ffff:192.0.2.1]:5060"),
+            "SIP/2.0/UDP 192.0.2.1;branch=a"
+        );
+        // RFC 5118 §4.5: both forms are met.
+        for text in [
+            &b"SIP/2.0/UDP [::9];received=[2001:db8::1]"[..],
+            b"SIP/2.0/UDP [::9];received=2001:db8::1",
+        ] {
+            assert_eq!(
+                via(text).received_ip(),
+                Some("2001:db8::1".parse().unwrap())
+            );
+        }
+    }
+}
