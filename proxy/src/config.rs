@@ -1,1 +1,241 @@
 //! The configuration file.
+//!
+//! A file is read as a whole: [`Config::load`] gives either a configuration that can run, with its
+//! warnings, or a [`Report`] of everything that is wrong with it, each fault with its line.
+//! `docs/configuration.md` is the page for people; its tables are checked against [`KEYS`].
+
+mod check;
+mod condition;
+mod decide;
+mod diagnostic;
+mod keys;
+mod listen;
+mod reader;
+mod reload;
+mod rules;
+mod sections;
+mod suggest;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sigbox_contracts::{Prefix, Slug};
+use sigbox_core::{Listener, Settings, Transport};
+
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use keys::{Holds, KEYS, Key};
+
+/// Everything a node runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// The node's name: a slug, part of the inbox subject, of events and of metrics.
+    pub node: Slug,
+    /// What the core is told. `listeners` holds the configured addresses until
+    /// [`Config::set_bound`] gives it the real ones.
+    pub settings: Arc<Settings>,
+    /// The listening sockets as configured; the same order as `settings.listeners`.
+    pub listen: Vec<Listen>,
+    /// The connection to NATS.
+    pub nats: Nats,
+    /// What goes into queries and what is accepted as an answer.
+    pub exchange: Exchange,
+    /// The admin HTTP server.
+    pub admin: Admin,
+    /// Logs.
+    pub log: Log,
+    /// Which events are published.
+    pub events: Events,
+    /// Threads, queues, sockets, draining.
+    pub runtime: Runtime,
+    /// What is odd but can run.
+    pub warnings: Report,
+}
+
+/// One listening socket as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Its transport.
+    pub transport: Transport,
+    /// The address to bind; port 0 lets the system choose.
+    pub address: SocketAddr,
+    /// The host and port for Via and Record-Route; `None` is the bound address.
+    pub advertise: Option<(Box<str>, u16)>,
+}
+
+/// `[nats]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nats {
+    /// URLs, `nats://host:port`; never empty.
+    pub servers: Vec<String>,
+    /// The first tokens of every subject.
+    pub prefix: Prefix,
+    /// The tenant of requests whose rule names none.
+    pub tenant: Slug,
+    /// How to log in.
+    pub login: Login,
+    /// How often an idle connection is probed.
+    pub ping_interval: Duration,
+    /// How long one connection attempt may take.
+    pub connect_timeout: Duration,
+    /// The circuit breaker in front of each query subject.
+    pub breaker: Breaker,
+}
+
+/// How to log in to NATS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Login {
+    /// Not at all.
+    #[default]
+    None,
+    /// A `.creds` file (JWT and seed).
+    Credentials(PathBuf),
+    /// User and password.
+    User(String, Secret),
+    /// A token.
+    Token(Secret),
+}
+
+/// Text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for the one who logs in with it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// `[nats.breaker]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How far back outcomes count.
+    pub window: Duration,
+    /// How many outcomes it takes before the ratio means anything.
+    pub min_requests: u32,
+    /// The share of failures, 0 to 1, that opens it.
+    pub failure_ratio: f64,
+    /// How long it stays open before it lets probes through.
+    pub open: Duration,
+    /// How many probes must succeed before it closes.
+    pub probes: u32,
+}
+
+/// The parts of `[decision]` that the shell needs; the core's parts are in [`Settings`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    /// Headers that leave in queries, lower case.
+    pub headers: Vec<Box<str>>,
+    /// Whether bodies leave in queries.
+    pub body: bool,
+    /// The largest answer that is read, in bytes.
+    pub max_reply_bytes: usize,
+    /// The most routes one answer may hold.
+    pub max_routes: usize,
+}
+
+impl Exchange {
+    /// The limits an answer is parsed with.
+    pub fn limits(&self) -> sigbox_contracts::Limits {
+        sigbox_contracts::Limits {
+            max_bytes: self.max_reply_bytes,
+            max_routes: self.max_routes,
+            ..sigbox_contracts::Limits::default()
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens; always a loopback address.
+    pub listen: SocketAddr,
+    /// Whether a node without NATS counts as ready.
+    pub ready_without_nats: bool,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged when `SIGBOX_LOG` says nothing.
+    pub level: tracing::Level,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `[events]`: which kinds are published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// One per decision.
+    pub decision: bool,
+    /// One per finished transaction.
+    pub transaction: bool,
+    /// One per withdrawn query.
+    pub cancelled: bool,
+    /// When the node starts, drains and stops.
+    pub node: bool,
+}
+
+/// `[runtime]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// Threads that each run one core; 1 to 64.
+    pub shards: usize,
+    /// How long to wait for open transactions when told to stop.
+    pub drain: Duration,
+    /// How many messages may wait for another shard.
+    pub shard_queue: usize,
+    /// Bytes asked for in each UDP socket's receive buffer.
+    pub udp_receive_buffer: usize,
+    /// Bytes asked for in each UDP socket's send buffer.
+    pub udp_send_buffer: usize,
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// A [`Report`] with every fault; also when the file cannot be read.
+    pub fn load(path: &Path) -> Result<Self, Report> {
+        Self::parse(path, &diagnostic::read(path)?)
+    }
+
+    /// Reads `text` as if it were in the file at `path`.
+    ///
+    /// # Errors
+    /// A [`Report`] with every fault.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Report> {
+        check::config(path, text, None)
+    }
+
+    /// Tells the core's settings which addresses the sockets really have, in the order of
+    /// [`Config::listen`]; what was port 0 has a number now.
+    pub fn set_bound(&mut self, bound: &[SocketAddr]) {
+        let settings = Arc::make_mut(&mut self.settings);
+        for (listener, address) in settings.listeners.iter_mut().zip(bound) {
+            *listener = Listener::new(listener.transport, *address, listener.advertised.take());
+        }
+    }
+}

@@ -1,3 +1,7 @@
 //! The `sigbox` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sigbox::cli::main()
+}

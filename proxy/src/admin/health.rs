@@ -1,0 +1,180 @@
+//! Whether the node can take calls, as its parts report it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde::Serialize;
+
+use crate::metrics::Metrics;
+
+/// What the parts of a node report about themselves.
+#[derive(Debug)]
+pub struct Health {
+    metrics: Arc<Metrics>,
+    shards: usize,
+    running: AtomicUsize,
+    nats_connected: AtomicUsize,
+    nats_required: bool,
+    draining: AtomicBool,
+}
+
+impl Health {
+    /// A node of `shards` shards, none of which runs yet.
+    pub fn new(shards: usize, ready_without_nats: bool, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            shards,
+            running: AtomicUsize::new(0),
+            nats_connected: AtomicUsize::new(0),
+            nats_required: !ready_without_nats,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// A shard reads its sockets now.
+    pub fn shard_started(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A shard that had started does not any more.
+    pub fn shard_stopped(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A shard's NATS connection is up.
+    pub fn nats_up(&self) {
+        let before = self.nats_connected.fetch_add(1, Ordering::Relaxed);
+        self.metrics.set_nats_connected(before + 1);
+    }
+
+    /// A shard's NATS connection that was up is lost.
+    pub fn nats_down(&self) {
+        let before = self.nats_connected.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.set_nats_connected(before.saturating_sub(1));
+    }
+
+    /// No new calls are taken from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The state right now.
+    pub fn readiness(&self) -> Readiness {
+        let running = self.running.load(Ordering::Relaxed);
+        let connected = self.nats_connected.load(Ordering::Relaxed);
+        let mut reasons = Vec::new();
+        let draining = self.draining.load(Ordering::Relaxed);
+        if draining {
+            reasons.push("the node is draining".to_owned());
+        }
+        if running < self.shards {
+            reasons.push(format!("{running} of {} shards run", self.shards));
+        }
+        let mut ready = reasons.is_empty();
+        if connected < self.shards {
+            ready &= !self.nats_required;
+            reasons.push(format!(
+                "{connected} of {} shards are connected to NATS",
+                self.shards
+            ));
+        }
+        Readiness {
+            status: match (draining, ready) {
+                (true, _) => "draining",
+                (_, true) => "ready",
+                (_, false) => "not_ready",
+            },
+            shards: ShardReadiness {
+                running,
+                configured: self.shards,
+            },
+            nats: NatsReadiness {
+                connected,
+                required: self.nats_required,
+            },
+            reasons,
+        }
+    }
+}
+
+/// The body of `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// `ready`, `not_ready` or `draining`.
+    pub status: &'static str,
+    /// The shards.
+    pub shards: ShardReadiness,
+    /// The connections to NATS.
+    pub nats: NatsReadiness,
+    /// What is missing, in sentences; may say something although the node is ready.
+    pub reasons: Vec<String>,
+}
+
+/// Part of [`Readiness`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ShardReadiness {
+    /// How many run.
+    pub running: usize,
+    /// How many there are to be.
+    pub configured: usize,
+}
+
+/// Part of [`Readiness`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NatsReadiness {
+    /// How many shards have a connection.
+    pub connected: usize,
+    /// Whether the node is not ready without.
+    pub required: bool,
+}
+
+impl Readiness {
+    /// Whether new calls are welcome.
+    pub fn is_ready(&self) -> bool {
+        self.status == "ready"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(ready_without_nats: bool) -> Health {
+        Health::new(2, ready_without_nats, Arc::new(Metrics::new("edge-1")))
+    }
+
+    #[test]
+    fn a_node_is_ready_when_all_its_shards_run() {
+        let health = health(true);
+        health.shard_started();
+        assert_eq!(health.readiness().status, "not_ready");
+        health.shard_started();
+        let readiness = health.readiness();
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.reasons, ["0 of 2 shards are connected to NATS"]);
+        health.shard_stopped();
+        assert_eq!(health.readiness().reasons[0], "1 of 2 shards run");
+    }
+
+    #[test]
+    fn nats_counts_when_it_is_required() {
+        let health = health(false);
+        health.shard_started();
+        health.shard_started();
+        assert!(!health.readiness().is_ready());
+        health.nats_up();
+        health.nats_up();
+        assert!(health.readiness().is_ready());
+        health.nats_down();
+        assert!(!health.readiness().is_ready());
+    }
+
+    #[test]
+    fn a_draining_node_is_not_ready() {
+        let health = health(true);
+        health.shard_started();
+        health.shard_started();
+        health.drain();
+        assert_eq!(health.readiness().status, "draining");
+    }
+}

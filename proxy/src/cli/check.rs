@@ -1,0 +1,257 @@
+//! `sigbox check`: everything that is wrong with a file, or what would run.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use sigbox_core::{Action, Condition, Plan, Rule, TextMatch};
+
+use super::exit;
+use crate::config::{Config, Events};
+
+/// Reports go to standard error, the summary to standard output.
+pub(super) fn check(path: &Path) -> ExitCode {
+    match Config::load(path) {
+        Ok(config) => {
+            if !config.warnings.is_empty() {
+                eprintln!("{}\n", config.warnings);
+            }
+            println!("{}", summary(&config));
+            ExitCode::SUCCESS
+        }
+        Err(report) => {
+            eprintln!("{report}");
+            exit::FAILED.into()
+        }
+    }
+}
+
+/// What would run with this configuration, for a person.
+fn summary(config: &Config) -> String {
+    let settings = &config.settings;
+    let decision = &settings.decision;
+    let listen = join(config.listen.iter().map(|listen| match &listen.advertise {
+        Some((host, port)) => format!("{listen} as {host}:{port}"),
+        None => listen.to_string(),
+    }));
+    let ask = join(decision.ask.iter().map(|class| class.slug()));
+    let mut text = format!("{} is fine; this would run:\n", config.path.display());
+    let mut line = |name: &str, value: &str| {
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "  {name:<9} {value}");
+    };
+    line("node", config.node.as_str());
+    line("listen", &listen);
+    line("nats", &config.nats.servers.join(", "));
+    line(
+        "queries",
+        &match ask.as_str() {
+            "" => "only where a rule asks".to_owned(),
+            classes => format!(
+                "{}.v1.query.{}.<class> for {classes}",
+                config.nats.prefix, config.nats.tenant
+            ),
+        },
+    );
+    line(
+        "deciders",
+        &format!(
+            "have {} ms, with extensions at most {} ms; asked up to {} times",
+            decision.budget.as_millis(),
+            decision.max_wait.as_millis(),
+            decision.max_attempts
+        ),
+    );
+    line("events", &events(config.events));
+    line("admin", &format!("http://{}", config.admin.listen));
+    line("shards", &config.runtime.shards.to_string());
+    for (title, rules) in [
+        ("rule", &settings.rules.before),
+        ("fallback", &settings.rules.fallback),
+    ] {
+        for rule in rules {
+            line(title, &describe(rule));
+        }
+        if rules.is_empty() {
+            line(title, "none");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>) -> String {
+    parts
+        .map(|part| part.as_ref().to_owned())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn events(events: Events) -> String {
+    let kinds = [
+        ("decision", events.decision),
+        ("transaction", events.transaction),
+        ("cancelled", events.cancelled),
+        ("node", events.node),
+    ];
+    match join(
+        kinds
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(kind, _)| kind),
+    ) {
+        none if none.is_empty() => "none".to_owned(),
+        some => some,
+    }
+}
+
+fn describe(rule: &Rule) -> String {
+    format!(
+        "{}: {} -> {}",
+        rule.name,
+        conditions(&rule.condition),
+        action(&rule.action)
+    )
+}
+
+fn conditions(condition: &Condition) -> String {
+    let mut parts = Vec::new();
+    let mut part = |name: &str, entries: Vec<String>| {
+        if !entries.is_empty() {
+            parts.push(format!("{name} {}", entries.join(" or ")));
+        }
+    };
+    part(
+        "cause",
+        condition
+            .causes
+            .iter()
+            .map(|cause| cause.label().to_owned())
+            .collect(),
+    );
+    part(
+        "method",
+        condition.methods.iter().map(ToString::to_string).collect(),
+    );
+    part(
+        "source",
+        condition.sources.iter().map(ToString::to_string).collect(),
+    );
+    part(
+        "listener",
+        condition
+            .listeners
+            .iter()
+            .map(|id| format!("{}", id.0 + 1))
+            .collect(),
+    );
+    part("user", condition.users.iter().map(text_match).collect());
+    part(
+        "domain",
+        condition.domains.iter().map(ToString::to_string).collect(),
+    );
+    for header in &condition.headers {
+        part(
+            &header.name,
+            vec![
+                header
+                    .value
+                    .as_ref()
+                    .map_or_else(|| "present".to_owned(), text_match),
+            ],
+        );
+    }
+    if parts.is_empty() {
+        "always".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn text_match(text: &TextMatch) -> String {
+    match text {
+        TextMatch::Exact(exact) => exact.to_string(),
+        TextMatch::Prefix(prefix) => format!("{prefix}*"),
+        TextMatch::Regex(regex) => format!("/{regex}/"),
+    }
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Ask(ask) => {
+            let mut text = "ask".to_owned();
+            if let Some(tenant) = &ask.tenant {
+                let _ = write!(text, " {tenant}");
+            }
+            if let Some(budget) = ask.budget {
+                let _ = write!(text, " for {} ms", budget.as_millis());
+            }
+            text
+        }
+        Action::Decide(plan) => match &**plan {
+            Plan::Route(plan) => {
+                let to = plan.routes().iter().map(|route| {
+                    let target = route.next_hop.as_ref().or(route.uri.as_ref());
+                    target.map_or("its Request-URI", |target| target.text())
+                });
+                format!("route to {}", join(to))
+            }
+            Plan::Reject(reject) => format!("reject with {}", reject.status),
+            Plan::Redirect(redirect) => {
+                format!(
+                    "redirect to {}",
+                    join(redirect.contacts.iter().map(|to| to.uri.text()))
+                )
+            }
+            Plan::Pass => "pass".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_what_would_run() {
+        let text = r#"
+            node = "edge-1"
+            [sip]
+            listen = { address = "udp:0.0.0.0:5060", advertise = "sip.example.com" }
+            [decision]
+            ask = "invite"
+            [runtime]
+            shards = 2
+            [[rule]]
+            name = "scanners"
+            header = { "User-Agent" = "re:^friendly" }
+            source = ["192.0.2.0/24", "198.51.100.7"]
+            action = "reject"
+            status = 403
+            [[rule]]
+            user_prefix = "0800"
+            action = "ask"
+            tenant = "free"
+            budget_ms = 50
+            [[fallback]]
+            action = "route"
+            routes = [{ dst_uri = "sip:192.0.2.9:5060" }]
+        "#;
+        let config = Config::parse(Path::new("sigbox.toml"), text).unwrap();
+        assert_eq!(
+            summary(&config),
+            "\
+sigbox.toml is fine; this would run:
+  node      edge-1
+  listen    udp:0.0.0.0:5060 as sip.example.com:5060
+  nats      nats://127.0.0.1:4222
+  queries   sigbox.v1.query.default.<class> for invite
+  deciders  have 200 ms, with extensions at most 10000 ms; asked up to 3 times
+  events    cancelled
+  admin     http://127.0.0.1:9090
+  shards    2
+  rule      scanners: source 192.0.2.0/24 or 198.51.100.7/32, User-Agent /^friendly/ -> reject with 403
+  rule      rule-2: user 0800* -> ask free for 50 ms
+  fallback  fallback-1: always -> route to sip:192.0.2.9:5060"
+        );
+    }
+}

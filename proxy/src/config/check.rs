@@ -1,0 +1,120 @@
+//! From text to a configuration, or to everything that is wrong with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sigbox_core::{Listener, Records, Settings};
+use toml::de::DeTable;
+
+use super::diagnostic::{Diagnostic, Report, Severity};
+use super::keys::TABLES;
+use super::reader::{Faults, Section};
+use super::{Config, listen, reload, rules, sections};
+use crate::decision::PlanContext;
+
+/// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
+pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Result<Config, Report> {
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    if !syntax.is_empty() {
+        // What could be read of a broken file says nothing sure about the rest of it.
+        let faults = syntax.iter().map(|error| {
+            Diagnostic::error(error.span(), "this is not TOML").label(error.message())
+        });
+        return Err(Report::new(path, text, faults.collect()));
+    }
+    let faults = Faults::default();
+    let root = Section::root(table.get_ref(), &faults);
+    let config = whole(path, &root, running);
+    let found = Report::new(path, text, faults.into_inner());
+    match config {
+        Some(mut config) if found.count(Severity::Error) == 0 => {
+            config.warnings = found;
+            Ok(config)
+        }
+        _ => Err(found),
+    }
+}
+
+fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Config> {
+    root.refuse_unknown(&[TABLES, &["rule", "fallback"]].concat());
+    let table = |name| {
+        let section = root.table(name, name);
+        let inner: &[&str] = if name == "nats" { &["breaker"] } else { &[] };
+        section.refuse_unknown(inner);
+        section
+    };
+    let [sip, nats, decision, events, admin, log, limits, runtime] = [
+        "sip", "nats", "decision", "events", "admin", "log", "limits", "runtime",
+    ]
+    .map(table);
+    let breaker = nats.table("breaker", "nats.breaker");
+    breaker.refuse_unknown(&[]);
+
+    let node = sections::node(root);
+    let mut listen: Vec<_> = listen::list(&sip)
+        .into_iter()
+        .map(|(listen, _)| listen)
+        .collect();
+    let mut runtime = sections::runtime(&runtime);
+    if let Some(running) = running {
+        // Sockets and threads stay as they are, and rules are read against them.
+        listen = reload::keep(root, "sip.listen", listen, &running.listen);
+        let asked = runtime.shards;
+        runtime.shards = reload::keep(root, "runtime.shards", asked, &running.runtime.shards);
+    }
+    let listeners = match running {
+        Some(running) => running.settings.listeners.clone(),
+        None => listen
+            .iter()
+            .map(|listen| Listener::new(listen.transport, listen.address, listen.advertise.clone()))
+            .collect(),
+    };
+    let exchange = sections::exchange(&decision);
+    let nats = sections::nats(&nats, &breaker);
+    let admin = sections::admin(&admin);
+    let log = sections::log(&log);
+    let events = sections::events(&events);
+    let mut settings = Settings {
+        listeners,
+        aliases: sections::aliases(&sip),
+        tenant: nats.as_ref().map_or("", |nats| nats.tenant.as_str()).into(),
+        server: sections::server_header(&sip),
+        record_route: sip.flag("record_route"),
+        timers: sections::timers(&sip),
+        decision: sections::decision(&decision),
+        limits: sections::limits(&limits, &decision, runtime.shards),
+        records: Records {
+            decisions: events.decision,
+            transactions: events.transaction,
+        },
+        explain_fallback: decision.flag("explain_fallback"),
+        ..Settings::default()
+    };
+    let rules = rules::read(
+        root,
+        &rules::Around {
+            listen: &listen,
+            limits: &exchange.limits(),
+            plans: PlanContext::new(&settings, exchange.max_routes),
+            decision: &settings.decision,
+        },
+    );
+    settings.rules = rules;
+    let config = Config {
+        path: path.to_owned(),
+        node: node?,
+        settings: Arc::new(settings),
+        listen,
+        nats: nats?,
+        exchange,
+        admin: admin?,
+        log,
+        events,
+        runtime,
+        warnings: Report::new(path, "", Vec::new()),
+    };
+    Some(match running {
+        Some(running) => reload::settle(root, config, running),
+        None => config,
+    })
+}

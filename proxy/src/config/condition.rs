@@ -1,0 +1,254 @@
+//! When a rule applies.
+
+use ipnet::IpNet;
+use regex::bytes::Regex;
+use sigbox_core::{Condition, FallbackCause, HeaderMatch, ListenerId, TextMatch};
+use toml::de::DeValue;
+
+use super::Listen;
+use super::listen;
+use super::reader::Section;
+use super::suggest::closest;
+use super::value::Value;
+
+/// Methods with a registered meaning; a rule may name others.
+const METHODS: [&str; 14] = [
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "OPTIONS",
+    "REGISTER",
+    "PRACK",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "INFO",
+    "REFER",
+    "MESSAGE",
+    "UPDATE",
+];
+
+pub(super) fn read(rule: &Section<'_>, known: &[Listen]) -> Condition {
+    let mut users = rule.list("user", |value| {
+        value.text().map(|text| TextMatch::Exact(text.into()))
+    });
+    users.extend(rule.list("user_prefix", |value| {
+        value.text().map(|text| TextMatch::Prefix(text.into()))
+    }));
+    users.extend(rule.list("user_regex", |value| {
+        value
+            .parsed("a regular expression", None, regex)
+            .map(TextMatch::Regex)
+    }));
+    Condition {
+        methods: rule.list("method", method),
+        sources: rule.list("source", |value| {
+            let help = "such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.10\"";
+            value.parsed("a network or an address", Some(help), network)
+        }),
+        listeners: rule
+            .list("listener", |value| {
+                let help = format!("listened on: {}", listen::names(known));
+                value.parsed("one of our listen addresses", Some(&help), |text| {
+                    listeners(text, known)
+                })
+            })
+            .concat(),
+        users,
+        domains: rule.list("domain", |value| {
+            let help = "such as \"example.com\", \"*.example.com\" or \"192.0.2.1\"";
+            value.parsed("a host name or an address", Some(help), domain)
+        }),
+        headers: headers(rule),
+        causes: rule.list("cause", cause),
+    }
+}
+
+/// Whether it holds for every request.
+pub(super) fn is_empty(condition: &Condition) -> bool {
+    condition.methods.is_empty()
+        && condition.sources.is_empty()
+        && condition.listeners.is_empty()
+        && condition.users.is_empty()
+        && condition.domains.is_empty()
+        && condition.headers.is_empty()
+        && condition.causes.is_empty()
+}
+
+fn method(value: Value<'_>) -> Option<Box<str>> {
+    let text = value.text()?;
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    if text.is_empty() || !text.bytes().all(token) {
+        return value.fault(
+            format!("`{}` must be a SIP method", value.key),
+            "not a method",
+            None,
+        );
+    }
+    // Methods are case-sensitive (RFC 3261 §7.1): `invite` would silently match nothing.
+    if !METHODS.contains(&text)
+        && let Some(close) = closest(text, METHODS)
+    {
+        let label = "never sent by anyone";
+        let help = format!("did you mean \"{close}\"? methods are case-sensitive");
+        return value.fault(format!("`{text}` is not a SIP method"), label, Some(help));
+    }
+    Some(text.into())
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(ip) = text.parse::<std::net::IpAddr>() {
+        return Ok(ip.into());
+    }
+    let net: IpNet = text.parse().map_err(|_| match text.split_once('/') {
+        Some((ip, length)) if ip.parse::<std::net::IpAddr>().is_ok() => {
+            format!("`{length}` is not a prefix length")
+        }
+        _ => "not a network".to_owned(),
+    })?;
+    if net != net.trunc() {
+        return Err(format!(
+            "bits are set behind the prefix: did you mean {}?",
+            net.trunc()
+        ));
+    }
+    Ok(net)
+}
+
+/// All listeners of that address: there may be several whose port the system chooses.
+fn listeners(text: &str, known: &[Listen]) -> Result<Vec<ListenerId>, String> {
+    let first = listen::find(text, known)?;
+    let same = |listen: &Listen| {
+        (listen.transport, listen.address) == (known[first].transport, known[first].address)
+    };
+    Ok((0u16..)
+        .zip(known)
+        .filter(|(_, listen)| same(listen))
+        .map(|(id, _)| ListenerId(id))
+        .collect())
+}
+
+fn regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        // The last line says what; the lines before draw the pattern again.
+        let text = error.to_string();
+        text.lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned()
+    })
+}
+
+fn domain(text: &str) -> Result<Box<str>, String> {
+    if text
+        .trim_matches(['[', ']'])
+        .parse::<std::net::IpAddr>()
+        .is_ok()
+    {
+        return Ok(text.to_ascii_lowercase().into());
+    }
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    listen::host_name(name).map(|_| text.to_ascii_lowercase().into())
+}
+
+fn headers(rule: &Section<'_>) -> Vec<HeaderMatch> {
+    let Some(table) = rule.value("header") else {
+        return Vec::new();
+    };
+    let wanted = "`header` must be a table such as { \"User-Agent\" = \"prefix:friendly\" }";
+    let mut headers = Vec::new();
+    for (name, entry) in table.table(wanted).into_iter().flatten() {
+        let entry_value = Value {
+            key: format!("header.{}", name.get_ref()),
+            value: entry,
+            faults: rule.faults,
+        };
+        let name_text: &str = name.get_ref();
+        if let Err(fault) = header_name(name_text) {
+            rule.faults.push(
+                super::Diagnostic::error(
+                    Some(name.span()),
+                    format!("`{name_text}` is not a header name"),
+                )
+                .label(fault),
+            );
+            continue;
+        }
+        let items: Vec<_> = match entry.get_ref() {
+            // Every entry of the list must hold: it reads like several lines of the table.
+            DeValue::Array(items) => items
+                .iter()
+                .map(|value| Value {
+                    key: entry_value.key.clone(),
+                    value,
+                    faults: rule.faults,
+                })
+                .collect(),
+            _ => vec![entry_value],
+        };
+        headers.extend(items.iter().filter_map(|item| {
+            header_match(item).map(|value| HeaderMatch {
+                name: name_text.into(),
+                value,
+            })
+        }));
+    }
+    headers
+}
+
+/// Whether it is a token.
+pub(super) fn header_name(text: &str) -> Result<Box<str>, String> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    if text.is_empty() || !text.bytes().all(token) {
+        return Err("letters, digits and hyphens make a name".to_owned());
+    }
+    Ok(text.to_ascii_lowercase().into())
+}
+
+/// `None` in `Some` asks for presence.
+fn header_match(value: &Value<'_>) -> Option<Option<TextMatch>> {
+    let text = value.text()?;
+    if text == "present" {
+        return Some(None);
+    }
+    if let Some(prefix) = text.strip_prefix("prefix:") {
+        return Some(Some(TextMatch::Prefix(prefix.into())));
+    }
+    if let Some(pattern) = text.strip_prefix("re:") {
+        let parsed = value.parsed("`re:` and a regular expression", None, |_| regex(pattern))?;
+        return Some(Some(TextMatch::Regex(parsed)));
+    }
+    Some(Some(TextMatch::Exact(text.into())))
+}
+
+fn cause(value: Value<'_>) -> Option<FallbackCause> {
+    value.choice(&FallbackCause::ALL.map(|cause| (cause.label(), cause)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_address_is_a_network_of_one() {
+        assert_eq!(network("192.0.2.10").unwrap().to_string(), "192.0.2.10/32");
+        assert_eq!(network("192.0.2.0/24").unwrap().to_string(), "192.0.2.0/24");
+        assert_eq!(
+            network("192.0.2.0/33").unwrap_err(),
+            "`33` is not a prefix length"
+        );
+        assert!(
+            network("192.0.2.1/24")
+                .unwrap_err()
+                .contains("192.0.2.0/24")
+        );
+        assert_eq!(network("example.com").unwrap_err(), "not a network");
+    }
+
+    #[test]
+    fn a_pattern_that_does_not_compile_says_why() {
+        assert_eq!(regex("^(0800").unwrap_err(), "unclosed group");
+    }
+}

@@ -1,0 +1,83 @@
+//! Reading the file again while a node runs.
+
+use std::path::Path;
+
+use super::diagnostic::{Diagnostic, Report, read};
+use super::reader::Section;
+use super::{Config, check};
+
+impl Config {
+    /// Reads the file at `path` again. What needs a restart keeps the value that runs, and the
+    /// warnings of the new configuration say so; everything else takes effect when the shards are
+    /// given the new settings.
+    ///
+    /// # Errors
+    /// A [`Report`] with every fault. `self`, the last good one, is still what runs.
+    pub fn reload(&self, path: &Path) -> Result<Self, Report> {
+        check::config(path, &read(path)?, Some(self))
+    }
+}
+
+/// The running value; with a warning when the file asks for another.
+pub(super) fn keep<T: PartialEq + Clone>(
+    root: &Section<'_>,
+    key: &str,
+    asked: T,
+    running: &T,
+) -> T {
+    if asked != *running {
+        let at = match key.rsplit_once('.') {
+            None => root.value(key).map(|value| value.span()),
+            Some((table, key)) => root.inner_span(table, key),
+        };
+        root.faults.push(
+            Diagnostic::warning(at, format!("a change of `{key}` needs a restart"))
+                .label("not applied"),
+        );
+    }
+    running.clone()
+}
+
+/// The new configuration with the running values of everything that needs a restart.
+pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Config {
+    let mut settings = new.settings;
+    let tenant = keep(
+        root,
+        "nats.tenant",
+        new.nats.tenant.clone(),
+        &running.nats.tenant,
+    );
+    if settings.tenant != running.settings.tenant {
+        std::sync::Arc::make_mut(&mut settings).tenant = running.settings.tenant.clone();
+    }
+    let mut nats = new.nats;
+    nats.tenant = tenant;
+    let mut runtime = new.runtime;
+    runtime.shard_queue = keep(
+        root,
+        "runtime.shard_queue",
+        runtime.shard_queue,
+        &running.runtime.shard_queue,
+    );
+    runtime.udp_receive_buffer = keep(
+        root,
+        "runtime.udp_receive_buffer",
+        runtime.udp_receive_buffer,
+        &running.runtime.udp_receive_buffer,
+    );
+    runtime.udp_send_buffer = keep(
+        root,
+        "runtime.udp_send_buffer",
+        runtime.udp_send_buffer,
+        &running.runtime.udp_send_buffer,
+    );
+    Config {
+        node: keep(root, "node", new.node, &running.node),
+        nats: keep(root, "nats", nats, &running.nats),
+        admin: keep(root, "admin", new.admin, &running.admin),
+        log: keep(root, "log", new.log, &running.log),
+        settings,
+        runtime,
+        ..new
+    }
+}

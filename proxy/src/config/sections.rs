@@ -1,0 +1,388 @@
+//! The tables of the file, each as what it configures.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use sigbox_contracts::{Prefix, Slug};
+use sigbox_core::{Class, DecisionSettings, Limits, Timers};
+
+use super::diagnostic::Diagnostic;
+use super::reader::Section;
+use super::value::Value;
+use super::{Admin, Breaker, Events, Exchange, Log, LogFormat, Login, Nats, Runtime, Secret};
+use super::{condition, listen};
+
+const SLUG: &str = "a slug";
+const SLUG_HELP: &str = "letters a to z, digits, `_` and `-`: it becomes part of a NATS subject";
+
+pub(super) fn slug(value: Value<'_>) -> Option<Slug> {
+    value.parsed(SLUG, Some(SLUG_HELP), |text| {
+        Slug::new(text).map_err(|error| error.to_string())
+    })
+}
+
+/// `node`
+pub(super) fn node(root: &Section<'_>) -> Option<Slug> {
+    match root.value("node") {
+        Some(value) => slug(value),
+        None => Slug::new(host_slug()).ok(),
+    }
+}
+
+/// The host name with everything but letters, digits and hyphens replaced.
+fn host_slug() -> String {
+    let host = rustix::system::uname();
+    let name = host.nodename().to_string_lossy().to_ascii_lowercase();
+    let slug: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(Slug::MAX_LEN)
+        .collect();
+    match slug.trim_matches('-') {
+        "" => "sigbox".to_owned(),
+        slug => slug.to_owned(),
+    }
+}
+
+/// `sip.aliases`
+pub(super) fn aliases(sip: &Section<'_>) -> Vec<Box<str>> {
+    sip.list("aliases", |value| {
+        value.parsed("a host name or an address", None, |text| {
+            let bare = text.trim_matches(['[', ']']);
+            match bare.parse::<std::net::IpAddr>() {
+                Ok(_) => Ok(text.to_ascii_lowercase().into()),
+                Err(_) => listen::host_name(text),
+            }
+        })
+    })
+}
+
+/// `sip.server_header`
+pub(super) fn server_header(sip: &Section<'_>) -> Option<Box<str>> {
+    sip.read("server_header", |value| {
+        value.parsed("one line of text", None, |text| {
+            match text.chars().any(char::is_control) {
+                true => Err("holds a control character".to_owned()),
+                false => Ok(Box::<str>::from(text)),
+            }
+        })
+    })
+    .filter(|text| !text.is_empty())
+}
+
+/// The timers of `[sip]`.
+pub(super) fn timers(sip: &Section<'_>) -> Timers {
+    let t1 = sip.duration("t1_ms").unwrap_or_default();
+    let timers = Timers {
+        t1,
+        t2: sip.duration("t2_ms").unwrap_or_default(),
+        t4: sip.duration("t4_ms").unwrap_or_default(),
+        fr: sip.duration("fr_timer_ms").unwrap_or(t1 * 64),
+        fr_inv: sip.duration("fr_inv_timer_ms").unwrap_or_default(),
+        trying: sip.duration("trying_delay_ms").unwrap_or_default(),
+    };
+    if timers.t2 < timers.t1 {
+        let at = sip
+            .value("t2_ms")
+            .or_else(|| sip.value("t1_ms"))
+            .map(|value| value.span());
+        sip.faults.push(
+            Diagnostic::error(at, "`sip.t2_ms` must not be less than `sip.t1_ms`").label(format!(
+                "t1 is {} ms, t2 is {} ms",
+                t1.as_millis(),
+                timers.t2.as_millis()
+            )),
+        );
+    }
+    if let Some(value) = sip.value("fr_inv_timer_ms")
+        && timers.fr_inv <= Duration::from_secs(180)
+    {
+        sip.faults.push(
+            Diagnostic::warning(
+                Some(value.span()),
+                "`sip.fr_inv_timer_ms` is not over three minutes",
+            )
+            .label("a phone that rings longer is hung up on")
+            .help("RFC 3261 §16.6 wants more than 180000; routes can carry their own timers"),
+        );
+    }
+    timers
+}
+
+/// `[nats]`
+pub(super) fn nats(nats: &Section<'_>, breaker: &Section<'_>) -> Option<Nats> {
+    let servers = nats.list("servers", |value| {
+        value.parsed(
+            "a NATS URL",
+            Some("such as \"nats://127.0.0.1:4222\""),
+            server,
+        )
+    });
+    if servers.is_empty()
+        && let Some(value) = nats.value("servers")
+        && value
+            .one_or_many(|_| Some(()))
+            .is_some_and(|entries| entries.is_empty())
+    {
+        value.fault::<()>(
+            "`nats.servers` must name a server".to_owned(),
+            "empty",
+            None,
+        );
+    }
+    let tenant = nats.read("tenant", slug);
+    let login = login(nats);
+    Some(Nats {
+        servers,
+        prefix: nats
+            .read("prefix", |value| {
+                value.parsed("slugs joined by dots", Some(SLUG_HELP), |text| {
+                    Prefix::from_str(text).map_err(|error| error.to_string())
+                })
+            })
+            .unwrap_or_default(),
+        tenant: tenant?,
+        login,
+        ping_interval: nats.duration("ping_interval_ms").unwrap_or_default(),
+        connect_timeout: nats.duration("connect_timeout_ms").unwrap_or_default(),
+        breaker: Breaker {
+            enabled: breaker.flag("enabled"),
+            window: breaker.duration("window_ms").unwrap_or_default(),
+            min_requests: breaker.number("min_requests").unwrap_or_default(),
+            failure_ratio: breaker.share("failure_ratio"),
+            open: breaker.duration("open_ms").unwrap_or_default(),
+            probes: breaker.number("probes").unwrap_or_default(),
+        },
+    })
+}
+
+fn server(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").ok_or("there is no scheme")?;
+    if !matches!(scheme, "nats" | "tls") {
+        return Err(format!("`{scheme}` is neither nats nor tls"));
+    }
+    let authority = rest.trim_end_matches('/');
+    if authority.contains('@') {
+        return Err("name the user in `nats.user`, not in the URL".to_owned());
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if let Some(port) = port
+        && port.parse::<std::num::NonZeroU16>().is_err()
+    {
+        return Err(format!("`{port}` is not a port"));
+    }
+    if host
+        .trim_matches(['[', ']'])
+        .parse::<std::net::IpAddr>()
+        .is_err()
+    {
+        listen::host_name(host)?;
+    }
+    Ok(text.to_owned())
+}
+
+fn login(nats: &Section<'_>) -> Login {
+    let text = |key| nats.read(key, |value| value.text().map(str::to_owned));
+    let ways: Vec<_> = ["creds", "user", "token"]
+        .into_iter()
+        .filter_map(|key| nats.value(key))
+        .collect();
+    if let [first, second, ..] = ways.as_slice() {
+        let mut found = Diagnostic::error(
+            Some(second.span()),
+            format!(
+                "`{}` and `{}` are two ways to log in",
+                first.key, second.key
+            ),
+        )
+        .help("keep one of them");
+        found.secret = true;
+        nats.faults.push(found);
+    }
+    if let Some(path) = text("creds") {
+        if let (Err(error), Some(value)) = (std::fs::File::open(&path), nats.value("creds")) {
+            value.fault::<()>(
+                "`nats.creds` cannot be read".to_owned(),
+                &error.to_string(),
+                None,
+            );
+        }
+        return Login::Credentials(PathBuf::from(path));
+    }
+    match (
+        text("user"),
+        secret(nats, "password"),
+        secret(nats, "token"),
+    ) {
+        (Some(user), password, _) => {
+            if let (None, Some(value)) = (&password, nats.value("user"))
+                && nats.value("password").is_none()
+            {
+                value.fault::<()>(
+                    "`nats.user` needs a `password`".to_owned(),
+                    "no password",
+                    None,
+                );
+            }
+            Login::User(user, password.unwrap_or(Secret(String::new())))
+        }
+        (None, Some(_), _) if nats.value("user").is_none() => {
+            let at = nats.value("password").map(|value| value.span());
+            let mut found = Diagnostic::error(at, "`nats.password` needs a `user`");
+            found.secret = true;
+            nats.faults.push(found);
+            Login::None
+        }
+        (None, _, Some(token)) => Login::Token(token),
+        (None, ..) => Login::None,
+    }
+}
+
+/// Text that is not shown even when it is wrong.
+fn secret(nats: &Section<'_>, key: &'static str) -> Option<Secret> {
+    let value = nats.value(key)?;
+    if let toml::de::DeValue::String(text) = value.value.get_ref() {
+        return Some(Secret(text.to_string()));
+    }
+    let mut found = Diagnostic::error(Some(value.span()), format!("`{}` must be text", value.key))
+        .help("put it in quotes");
+    found.secret = true;
+    nats.faults.push(found);
+    None
+}
+
+/// The core's part of `[decision]`, without the limit of suspended transactions.
+pub(super) fn decision(section: &Section<'_>) -> DecisionSettings {
+    let settings = DecisionSettings {
+        budget: section.duration("budget_ms").unwrap_or_default(),
+        max_wait: section.duration("max_wait_ms").unwrap_or_default(),
+        max_attempts: section.number("max_attempts").unwrap_or_default(),
+        ask: section.list("ask", |value| {
+            value.choice(&Class::ALL.map(|class| (class.slug(), class)))
+        }),
+    };
+    if settings.budget > settings.max_wait
+        && let Some(value) = section
+            .value("budget_ms")
+            .or_else(|| section.value("max_wait_ms"))
+    {
+        value.fault::<()>(
+            "`decision.budget_ms` is longer than `decision.max_wait_ms`".to_owned(),
+            &format!(
+                "{} ms against {} ms",
+                settings.budget.as_millis(),
+                settings.max_wait.as_millis()
+            ),
+            Some("the longest wait holds for the first budget, too".to_owned()),
+        );
+    }
+    settings
+}
+
+/// The shell's part of `[decision]`.
+pub(super) fn exchange(section: &Section<'_>) -> Exchange {
+    let headers = section.list("headers", |value| {
+        value.parsed("a header name", None, condition::header_name)
+    });
+    Exchange {
+        headers,
+        body: section.flag("body"),
+        max_reply_bytes: section.number("max_reply_bytes").unwrap_or_default(),
+        max_routes: section.number("max_routes").unwrap_or_default(),
+    }
+}
+
+/// `[limits]` and `decision.max_suspended`, divided among the shards.
+pub(super) fn limits(limits: &Section<'_>, decision: &Section<'_>, shards: usize) -> Limits {
+    let per_shard = |whole: Option<usize>| whole.unwrap_or_default().div_ceil(shards.max(1));
+    Limits {
+        suspended: per_shard(decision.number("max_suspended")),
+        transactions: per_shard(limits.number("transactions")),
+        wire: sigbox_wire::Limits {
+            message: limits.number("message_bytes").unwrap_or_default(),
+            headers: limits.number("headers").unwrap_or_default(),
+            header: limits.number("header_bytes").unwrap_or_default(),
+            vias: limits.number("vias").unwrap_or_default(),
+        },
+    }
+}
+
+/// `[events]`
+pub(super) fn events(section: &Section<'_>) -> Events {
+    let mut events = Events::default();
+    let kinds: [(&str, fn(&mut Events)); 4] = [
+        ("decision", |events| events.decision = true),
+        ("transaction", |events| events.transaction = true),
+        ("cancelled", |events| events.cancelled = true),
+        ("node", |events| events.node = true),
+    ];
+    for publish in section.list("publish", |value| value.choice(&kinds)) {
+        publish(&mut events);
+    }
+    events
+}
+
+/// `[admin]`
+pub(super) fn admin(section: &Section<'_>) -> Option<Admin> {
+    let listen = section.read("listen", |value| {
+        let help = "such as \"127.0.0.1:9090\"; port 0 lets the system choose";
+        let address: SocketAddr = value.parsed("an address and a port", Some(help), |text| {
+            text.parse()
+                .map_err(|_| "not an address and a port".to_owned())
+        })?;
+        if !address.ip().is_loopback() {
+            let help = "the admin server has no authentication yet; reach it through a tunnel or a \
+                        proxy on this host";
+            return value.fault(
+                "`admin.listen` must be a loopback address".to_owned(),
+                "others could reach it here",
+                Some(help.to_owned()),
+            );
+        }
+        Some(address)
+    });
+    let ready_without_nats = section.flag("ready_without_nats");
+    Some(Admin {
+        listen: listen?,
+        ready_without_nats,
+    })
+}
+
+/// `[log]`
+pub(super) fn log(section: &Section<'_>) -> Log {
+    use tracing::Level;
+    let format = section.read("format", |value| {
+        value.choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    let level = section.read("level", |value| {
+        value.choice(&[
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ])
+    });
+    Log {
+        format: format.unwrap_or(LogFormat::Text),
+        level: level.unwrap_or(Level::INFO),
+    }
+}
+
+/// `[runtime]`
+pub(super) fn runtime(section: &Section<'_>) -> Runtime {
+    let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(64));
+    Runtime {
+        shards: section.number("shards").unwrap_or_else(cores),
+        drain: section.duration("drain_s").unwrap_or_default(),
+        shard_queue: section.number("shard_queue").unwrap_or_default(),
+        udp_receive_buffer: section.number("udp_receive_buffer").unwrap_or_default(),
+        udp_send_buffer: section.number("udp_send_buffer").unwrap_or_default(),
+    }
+}

@@ -1,0 +1,55 @@
+//! "Did you mean …?"
+
+/// The candidate that `text` is most likely a slip of: the same apart from case, or a few letters
+/// away.
+pub(super) fn closest<'c>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    let lower = text.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(lower.len()) / 3).min(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `b` or `c`, each in backquotes.
+pub(super) fn any_of<'c>(candidates: impl IntoIterator<Item = &'c str>) -> String {
+    let quoted: Vec<_> = candidates
+        .into_iter()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.join(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_other_words_are_not() {
+        let keys = ["budget_ms", "max_wait_ms", "ask", "body"];
+        assert_eq!(closest("budget", keys), Some("budget_ms"));
+        assert_eq!(closest("bugdet_ms", keys), Some("budget_ms"));
+        assert_eq!(closest("BODY", keys), Some("body"));
+        assert_eq!(closest("listen", keys), None);
+        assert_eq!(closest("invite", ["INVITE", "REGISTER"]), Some("INVITE"));
+        assert_eq!(closest("", keys), None);
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(any_of(["a"]), "`a`");
+        assert_eq!(any_of(["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+}
