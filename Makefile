@@ -7,6 +7,9 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := scripts/with-tools
 KEEP ?=
+# make bench CALLS_PER_SECOND=2000 SECONDS_LONG=10
+CALLS_PER_SECOND ?= 1000
+SECONDS_LONG ?= 20
 
 .PHONY: help
 help: ## This list
@@ -44,8 +47,8 @@ fmt: ## Format the Rust sources
 .PHONY: bench
 bench: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no failed call, no retransmission
 	@scripts/bootstrap bench
-	@cargo build --locked --release -p sigbox -p lcr-rust
-	@$(TOOLS) scripts/bench-sipp
+	@cargo build --locked --release -p sigbox -p lcr-rust -p e2e
+	@$(TOOLS) $(TARGET)/release/sipp-load $(CALLS_PER_SECOND) $(SECONDS_LONG)
 
 # The Node SDK is TypeScript; its sample and its users import what tsc leaves in dist/.
 NODE_SDK := decider-sdk/node

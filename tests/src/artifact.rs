@@ -72,6 +72,16 @@ pub fn workspace_binary(package: &str) -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// Node: what `scripts/bootstrap` put into `.local/bin`, or the system's.
+pub fn node() -> PathBuf {
+    let own = repository().join(".local/bin/node");
+    if own.exists() {
+        own
+    } else {
+        PathBuf::from("node")
+    }
+}
+
 fn is_current(binary: &Path) -> Result<bool> {
     let Ok(built) = fs::metadata(binary).and_then(|meta| meta.modified()) else {
         return Ok(false);

@@ -1,10 +1,11 @@
 //! A child process whose output is read as it comes, and which does not outlive its owner.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -122,6 +123,25 @@ impl Process {
             .and_then(Pid::from_raw)
             .context("a process id")?;
         kill_process(pid, signal).with_context(|| format!("sending {signal:?} to {}", self.name))
+    }
+
+    /// Processor time used so far, user and system together.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // After the name, which may hold anything but ends with the last parenthesis: proc(5), fields 14 and 15.
+        let fields = stat
+            .rsplit_once(") ")
+            .context("/proc/PID/stat")?
+            .1
+            .split(' ');
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse().unwrap_or(0))
+            .sum();
+        Ok(Duration::from_secs_f64(
+            ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
+        ))
     }
 
     /// Waits for the process to exit by itself.

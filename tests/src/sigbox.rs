@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
@@ -233,6 +234,11 @@ impl Sigbox {
         self.process.lines()
     }
 
+    /// Processor time used so far.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        self.process.cpu_time()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
@@ -249,8 +255,8 @@ impl Sigbox {
     }
 }
 
-/// The address in a log record `listening` of that transport.
-fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
+/// The address in a log line (JSON) that says `listening` for that transport: `udp`, or `http` for the admin server.
+pub fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
     let record: Value = serde_json::from_str(line).ok()?;
     let fields = if record["fields"].is_object() {
         &record["fields"]
