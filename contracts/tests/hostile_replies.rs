@@ -1,5 +1,11 @@
 //! Replies nobody wrote with good intentions (D5): refused as a whole, or harmless.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sigbox_contracts::decision::{HeaderEdits, NameAddr};
