@@ -1,1 +1,432 @@
-//! NATS: queries out, answers in, events.
+//! Asking deciders over NATS, and telling what happened.
+//!
+//! Never `Client::request`: it leaks an entry per timeout and waits when the connection does. A
+//! query is published with a reply subject of our own ([`inbox`]), once, without waiting; what
+//! cannot be handed over at once is *congested*, and the local rules decide now. A lost connection
+//! fails every query that was out on it at once.
+//!
+//! Nothing is published unless the client says that it is connected. What was handed to it in the
+//! instant before it noticed that the server is gone is sent after the reconnect, and so is what a
+//! stopped server holds in its socket: that is what `Sigbox-Deadline` is for, which every decider
+//! honours before it looks at a query.
+
+mod answer;
+pub mod breaker;
+mod connect;
+pub mod inbox;
+mod notices;
+mod pending;
+mod subjects;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_nats::connection::State;
+use async_nats::{Client, Event, HeaderMap, HeaderName, Message, Statistics, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt, Stream};
+use sigbox_contracts::{Limits, Slug, header};
+use sigbox_core::{FallbackCause, Instant, Listener, Plan, Suspended, Token};
+use tokio::sync::mpsc;
+use tokio::task::unconstrained;
+
+pub use connect::BusError;
+
+use self::answer::Said;
+use self::breaker::Verdict;
+use self::inbox::Inbox;
+use self::notices::Notices;
+use self::pending::{Open, Pending};
+use self::subjects::Subjects;
+use crate::admin::Health;
+use crate::config::Config;
+use crate::decision::{Answered, PlanContext, QueryOptions, write_query};
+use crate::metrics::{Metrics, ShardCounter, ShardMetrics};
+
+/// How long the last events may take to leave when the proxy stops.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// One shard's way to the deciders.
+#[derive(Debug)]
+pub struct Bus {
+    client: Client,
+    statistics: Arc<Statistics>,
+    answers: Subscriber,
+    events: mpsc::UnboundedReceiver<Event>,
+    inbox: Inbox,
+    subjects: Subjects,
+    pending: Pending,
+    /// The connection of the last look: how many there had been, `None` while there is none.
+    connection: Option<u64>,
+    notices: Notices,
+    query: QueryOptions,
+    limits: Limits,
+    /// Where a query is written before it is sent.
+    scratch: Vec<u8>,
+    metrics: Arc<ShardMetrics>,
+}
+
+/// What the bus has for the shard.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message on the inbox, for [`Bus::read`].
+    Answer(Message),
+    /// The connection may have changed; [`Bus::lost`] says what that did.
+    Changed,
+    /// The client is gone for good. Does not happen while the shard lives.
+    Closed,
+}
+
+/// One answer, read.
+#[derive(Debug)]
+pub struct Answer {
+    /// The query it answers.
+    pub token: Token,
+    /// What to tell the core.
+    pub verdict: Reply,
+    /// What else it said; present for queries that were open.
+    pub answered: Option<Answered>,
+}
+
+/// What an answer means for the transaction.
+#[derive(Debug)]
+pub enum Reply {
+    /// It is decided, or nobody decides.
+    Final(Result<Plan, FallbackCause>),
+    /// The decider wants this much more time.
+    Extend(Duration),
+}
+
+impl Bus {
+    /// Starts connecting for shard `shard` of the process that drew the number `process`. Must be
+    /// called on the shard's runtime.
+    ///
+    /// # Errors
+    /// [`BusError`] for what waiting does not cure.
+    pub async fn connect(
+        config: &Config,
+        process: u64,
+        shard: u8,
+        health: Arc<Health>,
+        shared: Arc<Metrics>,
+        metrics: Arc<ShardMetrics>,
+    ) -> Result<Self, BusError> {
+        let inbox = Inbox::new(&config.node, process, shard);
+        let name = format!("sigbox/{}/{shard}", config.node);
+        let connect::Connection {
+            client,
+            answers,
+            events,
+        } = connect::connect(&config.nats, name, &inbox).await?;
+        Ok(Self {
+            statistics: client.statistics(),
+            client,
+            answers,
+            events,
+            inbox,
+            subjects: Subjects::new(
+                config.nats.prefix.clone(),
+                config.nats.breaker,
+                shared.clone(),
+            ),
+            pending: Pending::default(),
+            connection: None,
+            notices: Notices::new(shard, health, shared),
+            query: query_options(config),
+            limits: config.exchange.limits(),
+            scratch: Vec::with_capacity(4 * 1024),
+            metrics,
+        })
+    }
+
+    /// Takes over what a new configuration says. The connection itself stays as it is.
+    pub fn reload(&mut self, config: &Config) {
+        self.query = query_options(config);
+        self.limits = config.exchange.limits();
+        self.subjects.set_breaker(config.nats.breaker);
+    }
+
+    /// The next thing that came in.
+    pub fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        if let Poll::Ready(Some(event)) = self.events.poll_recv(cx) {
+            self.notices.event(&event);
+            return Poll::Ready(Incoming::Changed);
+        }
+        Pin::new(&mut self.answers)
+            .poll_next(cx)
+            .map(|message| match message {
+                Some(message) => Incoming::Answer(message),
+                None => Incoming::Closed,
+            })
+    }
+
+    /// Publishes the query about `suspended`, which came in on `local`.
+    ///
+    /// # Errors
+    /// Why nobody is asked, and the fallback rules are to decide now.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        token: Token,
+        suspended: &Suspended<'_>,
+        local: &Listener,
+    ) -> Result<(), FallbackCause> {
+        let connection = self.current().ok_or(FallbackCause::Disconnected)?;
+        let subject = self.subjects.position(suspended.tenant, suspended.class);
+        let permit = self
+            .subjects
+            .admit(now, subject)
+            .ok_or(FallbackCause::CircuitOpen)?;
+        let sent = self.send(token, suspended, local, subject);
+        if sent.is_err() {
+            self.subjects.settle(now, subject, permit, Verdict::Unknown);
+            return sent;
+        }
+        let due = now + suspended.budget;
+        self.pending.insert(
+            token,
+            Open {
+                sent: now,
+                due,
+                connection,
+                subject,
+                permit,
+            },
+        );
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        token: Token,
+        suspended: &Suspended<'_>,
+        local: &Listener,
+        subject: u16,
+    ) -> Result<(), FallbackCause> {
+        if let Err(error) = write_query(suspended, local, &self.query, &mut self.scratch) {
+            tracing::debug!(id = %suspended.id, %error, "nobody is asked");
+            return Err(FallbackCause::Invalid);
+        }
+        let publish = self.client.publish_with_reply_and_headers(
+            self.subjects.subject(subject),
+            self.inbox.subject(token),
+            headers(suspended),
+            Bytes::copy_from_slice(&self.scratch),
+        );
+        // Polled once: whatever does not go at once does not go.
+        match unconstrained(publish).now_or_never() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                self.notices.publish_failed(&error);
+                Err(FallbackCause::Congested)
+            }
+            None => Err(FallbackCause::Congested),
+        }
+    }
+
+    /// Reads a message that came in on the inbox. `None` when its subject names no query.
+    pub fn read(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        context: &PlanContext<'_>,
+    ) -> Option<Answer> {
+        let Some(token) = self.inbox.token(&message.subject) else {
+            self.metrics.add(ShardCounter::AnswersUnknown);
+            return None;
+        };
+        if !self.pending.contains(token) {
+            // Late, a duplicate, or never asked: the core knows which, and counts it. The document
+            // is not looked at.
+            let verdict = Reply::Final(Err(FallbackCause::Invalid));
+            return Some(Answer {
+                token,
+                verdict,
+                answered: None,
+            });
+        }
+        let (said, reasons) = answer::read(message, &self.limits, context);
+        if let Said::Extend(by) = said {
+            self.pending.extend(token, now + by);
+            return Some(Answer {
+                token,
+                verdict: Reply::Extend(by),
+                answered: None,
+            });
+        }
+        let open = self.pending.take(token)?;
+        self.metrics.decision_took(now - open.sent);
+        let (verdict, detail) = match &said {
+            Said::Plan(_) => {
+                self.subjects.note_validity(open.subject, None);
+                (Verdict::Answered, None)
+            }
+            Said::Invalid(refusal) => {
+                self.metrics.invalid(refusal.reason);
+                self.subjects.note_validity(open.subject, Some(refusal));
+                (Verdict::Failed, Some(refusal.to_string()))
+            }
+            Said::ServiceError(error) => (Verdict::Failed, Some(error.clone())),
+            Said::NoResponders | Said::Extend(_) => (Verdict::Unknown, None),
+        };
+        self.subjects
+            .settle(now, open.subject, open.permit, verdict);
+        let failure = said.failure();
+        let result = match said {
+            Said::Plan(plan) => Ok(plan),
+            _ => Err(failure.unwrap_or(FallbackCause::Invalid)),
+        };
+        let answered = Answered {
+            token,
+            decider: answer::decider(message),
+            reasons,
+            detail,
+        };
+        Some(Answer {
+            token,
+            verdict: Reply::Final(result),
+            answered: Some(answered),
+        })
+    }
+
+    /// Nobody waits for this answer any more.
+    pub fn withdraw(&mut self, now: Instant, token: Token) {
+        if let Some(open) = self.pending.take(token) {
+            self.subjects
+                .settle(now, open.subject, open.permit, Verdict::Unknown);
+        }
+    }
+
+    /// Tells the breakers about queries whose budget went by. `is_awaited` says whether the core
+    /// still waits for one.
+    pub fn expire(&mut self, now: Instant, mut is_awaited: impl FnMut(Token) -> bool) {
+        while let Some(open) = self.pending.expire(now, &mut is_awaited) {
+            self.subjects
+                .settle(now, open.subject, open.permit, Verdict::Failed);
+        }
+    }
+
+    /// Appends the queries that were lost with a connection since the last call. Cheap when nothing
+    /// happened: it is called on every turn of the shard.
+    pub fn lost(&mut self, now: Instant, into: &mut Vec<Token>) {
+        let connection = self.current();
+        if connection == self.connection {
+            return;
+        }
+        self.connection = connection;
+        self.notices.connection(connection.is_some());
+        for (token, open) in self.pending.take_lost(connection) {
+            self.subjects
+                .settle(now, open.subject, open.permit, Verdict::Unknown);
+            into.push(token);
+        }
+    }
+
+    /// How many queries are out.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The present connection; `None` while there is none.
+    fn current(&self) -> Option<u64> {
+        (self.client.connection_state() == State::Connected)
+            .then(|| self.statistics.connects.load(Ordering::Relaxed))
+    }
+
+    /// Publishes an event, or drops and counts it when that would mean waiting.
+    pub fn announce(&mut self, event: &sigbox_contracts::Event, tenant: &str) {
+        let published = self.current().is_some() && {
+            let document = serde_json::to_vec(event).unwrap_or_default();
+            let subject = match Slug::new(tenant) {
+                Ok(tenant) => self.subjects.prefix().event(event.kind(), &tenant),
+                Err(_) => return,
+            };
+            let publish = self.client.publish(subject, document.into());
+            matches!(unconstrained(publish).now_or_never(), Some(Ok(())))
+        };
+        let counter = if published {
+            ShardCounter::EventsPublished
+        } else {
+            ShardCounter::EventsDropped
+        };
+        self.metrics.add(counter);
+    }
+
+    /// Sends what is still queued and ends.
+    pub async fn close(self) {
+        if self.current().is_some() {
+            // What could not be sent by then is lost; the proxy does not stay for it.
+            let _ = tokio::time::timeout(FLUSH_LIMIT, self.client.flush()).await;
+        }
+    }
+}
+
+fn query_options(config: &Config) -> QueryOptions {
+    QueryOptions {
+        node: config.node.as_str().into(),
+        headers: config.exchange.headers.clone(),
+        body: config.exchange.body,
+        max_bytes: QueryOptions::MAX_BYTES,
+    }
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn unix_ms() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+        * 1_000.0
+}
+
+fn headers(suspended: &Suspended<'_>) -> HeaderMap {
+    let name = HeaderName::from_static;
+    let budget = suspended.budget.as_millis();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let deadline = (since_epoch + suspended.budget).as_millis();
+    let mut headers = HeaderMap::new();
+    headers.insert(name(header::ID), suspended.id.to_string());
+    headers.insert(name(header::ATTEMPT), suspended.attempt.to_string());
+    headers.insert(name(header::BUDGET_MS), budget.to_string());
+    headers.insert(name(header::DEADLINE), deadline.to_string());
+    headers.insert(name(header::MODE), header::Mode::Live.as_str());
+    headers.insert(
+        name(header::TRACEPARENT),
+        traceparent(suspended.id, suspended.attempt),
+    );
+    headers
+}
+
+/// W3C trace context: the decision is the trace, the attempt one span of it.
+fn traceparent(id: uuid::Uuid, attempt: u8) -> String {
+    let (high, low) = id.as_u64_pair();
+    // The low half of a UUID has its variant bits set, so that a span is never all zeros.
+    let span = low ^ high.rotate_left(1) ^ u64::from(attempt);
+    format!(
+        "00-{}-{:016x}-01",
+        id.simple(),
+        if span == 0 { low } else { span }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_a_decision_and_a_span_an_attempt() {
+        let id = uuid::Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
+        let first = traceparent(id, 1);
+        assert_eq!(first.len(), 55);
+        assert!(
+            first.starts_with("00-01990000000070008000000000000001-"),
+            "{first}"
+        );
+        assert_ne!(first, traceparent(id, 2));
+    }
+}

@@ -1,9 +1,371 @@
-//! One running proxy: its shards, its bus, its signals.
+//! One running proxy: its sockets, shards, admin server and signals.
+//!
+//! [`Node::start`] binds everything before it starts anything, so that a port that is taken is an
+//! error and not half a proxy. [`run`] is what `sigbox run` does: start, then wait for signals.
 
-use crate::config::Config;
-use crate::logging::Logging;
+mod bind;
+mod lookup;
+mod signals;
 
-/// Runs until told to stop. The signature `sigbox run` counts on; the node itself replaces this.
-pub fn run(_config: Config, _logging: &Logging) -> anyhow::Result<()> {
-    anyhow::bail!("the node is not built yet")
+use std::any::Any;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use sigbox_core::Counters;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+pub use bind::BindError;
+
+use crate::admin::{Admin, Health};
+use crate::config::{Config, Severity};
+use crate::metrics::Metrics;
+use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
+
+/// How often a busy shard looks after its connection to NATS: every so many turns of its own.
+const TURNS_PER_POLL: u32 = 4;
+
+/// Why a node cannot start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A SIP address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The admin address cannot be bound.
+    #[error("cannot serve HTTP on {address}: {source}")]
+    Admin {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A shard cannot start.
+    #[error("shard {shard} cannot start: {source}")]
+    Shard {
+        /// Its number.
+        shard: usize,
+        /// What is wrong.
+        source: ShardError,
+    },
+    /// A shard stopped working while the node ran.
+    #[error("shard {shard} died: {what}")]
+    Died {
+        /// Its number.
+        shard: usize,
+        /// The panic's message.
+        what: String,
+    },
+    /// The system has no thread, signal or random number for us.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> NodeError {
+    move |source| NodeError::System { what, source }
+}
+
+/// Runs a node until it is told to stop: SIGTERM or SIGINT drain it, SIGHUP reads the configuration
+/// again. `log_drops` reads how many log lines were dropped.
+///
+/// # Errors
+/// [`NodeError`] when it cannot start or a shard died. A drained node is `Ok`.
+pub fn run(
+    config: Config,
+    log_drops: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Result<(), NodeError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the main runtime"))?;
+    // Signals are taken before anything else, so that none is lost during the start.
+    let signals = {
+        let _context = runtime.enter();
+        signals::Signals::listen().map_err(system("cannot take signals"))?
+    };
+    let mut node = Node::start(config)?;
+    node.metrics.set_log_drops(log_drops);
+    runtime.block_on(signals.serve(&mut node))
+}
+
+/// A running node. Dropping it does not stop its shards; [`Node::drain`] does.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    listeners: Vec<SocketAddr>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    admin: Admin,
+    shards: Vec<ShardHandle>,
+    ends: mpsc::UnboundedReceiver<End>,
+    running: usize,
+}
+
+/// A shard ended.
+#[derive(Debug)]
+struct End {
+    shard: usize,
+    panic: Option<String>,
+}
+
+impl Node {
+    /// Binds the sockets, then starts the admin server and the shards. When this returns, calls are
+    /// taken.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing is left running then but what ends with the process.
+    pub fn start(mut config: Config) -> Result<Self, NodeError> {
+        let shards = config.runtime.shards;
+        let bound = bind::bind(&config.listen, &config.runtime)?;
+        config.set_bound(&bound.addresses);
+
+        let metrics = Arc::new(Metrics::new(config.node.as_str()));
+        let ready_without_nats = config.admin.ready_without_nats;
+        let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
+        let address = config.admin.listen;
+        let admin = Admin::start(address, health.clone(), metrics.clone())
+            .map_err(|source| NodeError::Admin { address, source })?;
+
+        let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
+            .map(|_| channels(config.runtime.shard_queue))
+            .unzip();
+        let lookups = lookup::start(admin.handle(), handles.clone());
+        let (ended, ends) = mpsc::unbounded_channel();
+        let shared = Arc::new(config.clone());
+        let (steer, clock, process) = (Steer::new(shards), Clock::start(), random::<8>()?);
+        let mut starting = Vec::with_capacity(shards);
+        for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
+            let counters = Arc::new(Counters::default());
+            let parts = Parts {
+                // At most 64 shards, by configuration.
+                index: u8::try_from(index).unwrap_or(u8::MAX),
+                config: shared.clone(),
+                sockets,
+                queues,
+                peers: handles.clone(),
+                lookups: lookups.clone(),
+                steer: steer.clone(),
+                clock,
+                seed: random()?,
+                process: u64::from_le_bytes(process),
+                metrics: metrics.register_shard(counters.clone()),
+                counters,
+                shared: metrics.clone(),
+                health: health.clone(),
+            };
+            let (started, start) = oneshot::channel();
+            let (ended, health) = (ended.clone(), health.clone());
+            thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || {
+                    let run = AssertUnwindSafe(|| run_shard(parts, started, &health));
+                    let panic = catch_unwind(run).err().map(|panic| message_of(&*panic));
+                    // Nobody waits for it any more when the node is gone.
+                    let _ = ended.send(End {
+                        shard: index,
+                        panic,
+                    });
+                })
+                .map_err(system("cannot start a thread"))?;
+            starting.push(start);
+        }
+        for (shard, start) in starting.into_iter().enumerate() {
+            match start.blocking_recv() {
+                Ok(Ok(())) => {}
+                Ok(Err(StartError::Runtime(source))) => {
+                    return Err(system("cannot start a shard's runtime")(source));
+                }
+                Ok(Err(StartError::Shard(source))) => {
+                    return Err(NodeError::Shard { shard, source });
+                }
+                Err(_) => {
+                    let what = "it did not start".to_owned();
+                    return Err(NodeError::Died { shard, what });
+                }
+            }
+        }
+        let node = Self {
+            listeners: bound.addresses,
+            metrics,
+            health,
+            admin,
+            shards: handles,
+            ends,
+            running: shards,
+            config,
+        };
+        node.announce();
+        Ok(node)
+    }
+
+    /// One line for each thing that can be reached.
+    fn announce(&self) {
+        for listener in &self.config.settings.listeners {
+            let (transport, address) = (listener.transport.name(), listener.address);
+            info!(transport, %address, "listening");
+        }
+        info!(transport = "http", address = %self.admin.address(), "listening");
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            node = %self.config.node,
+            shards = self.shards.len(),
+            nats = ?self.config.nats.servers,
+            "started"
+        );
+    }
+
+    /// Where it takes SIP, in the order of the configuration, with the ports it really has.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    /// Where the admin server listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// What it measures.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Takes over `config`, keeping the sockets it has.
+    pub fn apply(&mut self, mut config: Config) {
+        config.set_bound(&self.listeners);
+        self.config = config;
+        let shared = Arc::new(self.config.clone());
+        self.tell(|| Control::Reload(shared.clone()));
+    }
+
+    /// Reads the configuration file again. When it is wrong, what runs goes on running.
+    pub fn reload(&mut self) {
+        let path = self.config.path.clone();
+        match self.config.reload(&path) {
+            Ok(config) => {
+                for line in config.warnings.lines() {
+                    warn!(file = %path.display(), "{line}");
+                }
+                self.apply(config);
+                self.metrics.reloaded(true);
+                info!(path = %path.display(), "configuration reloaded");
+            }
+            Err(report) => {
+                for line in report.lines() {
+                    error!(file = %path.display(), "{line}");
+                }
+                self.metrics.reloaded(false);
+                error!(
+                    path = %path.display(),
+                    errors = report.count(Severity::Error),
+                    "configuration not reloaded; the last good one stays"
+                );
+            }
+        }
+    }
+
+    /// Takes no more calls; [`Node::ended`] returns when those there are have ended, or after the
+    /// configured time.
+    pub fn drain(&self) {
+        self.health.drain();
+        info!(
+            limit_s = self.config.runtime.drain.as_secs_f64(),
+            "draining"
+        );
+        self.tell(|| Control::Drain);
+    }
+
+    fn tell(&self, control: impl Fn() -> Control) {
+        for shard in &self.shards {
+            // One that has ended already has nothing to be told.
+            let _ = shard.control.send(control());
+        }
+    }
+
+    /// Waits until every shard has ended.
+    ///
+    /// # Errors
+    /// [`NodeError::Died`] as soon as one has panicked: half a proxy is worse than none, which
+    /// others notice.
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        while self.running > 0 {
+            let Some(End { shard, panic }) = self.ends.recv().await else {
+                break;
+            };
+            self.running -= 1;
+            if let Some(what) = panic {
+                error!(shard, what, "a shard died");
+                return Err(NodeError::Died { shard, what });
+            }
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+enum StartError {
+    Runtime(std::io::Error),
+    Shard(ShardError),
+}
+
+fn run_shard(parts: Parts, started: oneshot::Sender<Result<(), StartError>>, health: &Health) {
+    let runtime = match shard_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = started.send(Err(StartError::Runtime(error)));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match Shard::start(parts).await {
+            Ok(shard) => {
+                health.shard_started();
+                let _stopped = Stopped(health);
+                let _ = started.send(Ok(()));
+                shard.run().await;
+            }
+            Err(error) => {
+                let _ = started.send(Err(StartError::Shard(error)));
+            }
+        }
+    });
+    // The client's tasks do not hold the thread up.
+    runtime.shutdown_background();
+}
+
+/// Reports the end of a shard, a panic's too.
+struct Stopped<'a>(&'a Health);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.shard_stopped();
+    }
+}
+
+fn shard_runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TURNS_PER_POLL)
+        .max_blocking_threads(2)
+        .build()
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+        .to_owned()
+}
+
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], NodeError> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| system("no random numbers")(std::io::Error::other(error)))?;
+    Ok(bytes)
 }

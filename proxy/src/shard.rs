@@ -1,1 +1,443 @@
-//! One shard: one thread, one core, one NATS connection.
+//! One shard: a thread with its own core, sockets and connection to NATS.
+//!
+//! Everything a shard does is one hand-written future, [`Shard::poll`]: it takes a bounded number of
+//! things from each source in turn, feeds them to the core, and carries out what the core puts out
+//! before it takes the next. There is no task, channel or lock per call, and nothing in here waits.
+
+mod clock;
+mod output;
+mod socket;
+mod steer;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use sigbox_core::{
+    Core, Counters, Flow, Input, Instant, ListenerId, Outputs, Ticket, Token, Transport,
+};
+use tokio::sync::mpsc;
+use tokio::task::unconstrained;
+use tokio::time::Sleep;
+
+pub use clock::Clock;
+pub use steer::Steer;
+
+use self::output::Deferred;
+use self::socket::Socket;
+use self::steer::Course;
+use crate::admin::Health;
+use crate::bus::{Bus, BusError, Incoming, Reply};
+use crate::config::{Config, Events};
+use crate::decision::{Answered, PlanContext, Recorder};
+use crate::metrics::{Metrics, ShardCounter, ShardMetrics};
+
+/// How many things are taken from one source before the others have their turn.
+const BATCH: usize = 64;
+
+/// The longest datagram there is (RFC 768 over IPv4; IPv6 adds 20 bytes that nobody sends).
+const LONGEST_DATAGRAM: usize = 65_535;
+
+/// A message that arrived at one shard's socket and belongs to another.
+#[derive(Debug)]
+pub struct Handoff {
+    /// Which socket, by listener.
+    pub listener: ListenerId,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// The datagram.
+    pub bytes: Box<[u8]>,
+}
+
+/// A name to look up away from the shard.
+#[derive(Debug)]
+pub struct Lookup {
+    /// Who asks.
+    pub shard: usize,
+    /// The core's name for it.
+    pub ticket: Ticket,
+    /// The host name.
+    pub name: String,
+}
+
+/// What the node tells a shard.
+#[derive(Debug)]
+pub enum Control {
+    /// A new configuration, with the listeners as they are.
+    Reload(Arc<Config>),
+    /// Take no more calls; end when those there are have ended, or when the time is over.
+    Drain,
+    /// Addresses of a name; none when it has none.
+    Looked(Ticket, Vec<IpAddr>),
+}
+
+/// The ends of a shard's channels, for those who talk to it.
+#[derive(Clone, Debug)]
+pub struct ShardHandle {
+    /// What the node has to say. Rare: reloads, draining, name lookups.
+    pub control: mpsc::UnboundedSender<Control>,
+    handoffs: mpsc::Sender<Handoff>,
+}
+
+/// The other ends.
+#[derive(Debug)]
+pub struct ShardQueues {
+    control: mpsc::UnboundedReceiver<Control>,
+    handoffs: mpsc::Receiver<Handoff>,
+}
+
+/// Both ends of one shard's channels; `queue` messages of other shards may wait.
+pub fn channels(queue: usize) -> (ShardHandle, ShardQueues) {
+    let (control, controlled) = mpsc::unbounded_channel();
+    let (handoffs, handed) = mpsc::channel(queue.max(1));
+    (
+        ShardHandle { control, handoffs },
+        ShardQueues {
+            control: controlled,
+            handoffs: handed,
+        },
+    )
+}
+
+/// What a shard is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Its number, from 0.
+    pub index: u8,
+    /// The configuration, with the bound addresses in its settings.
+    pub config: Arc<Config>,
+    /// One socket for each listener, in order; not blocking.
+    pub sockets: Vec<std::net::UdpSocket>,
+    /// What others have for it.
+    pub queues: ShardQueues,
+    /// All shards by number, itself included.
+    pub peers: Vec<ShardHandle>,
+    /// Where names are looked up.
+    pub lookups: mpsc::Sender<Lookup>,
+    /// The process's rule for who gets which message.
+    pub steer: Steer,
+    /// The process's clock.
+    pub clock: Clock,
+    /// The core's secret.
+    pub seed: [u8; 16],
+    /// The number that this process drew.
+    pub process: u64,
+    /// What the core counts.
+    pub counters: Arc<Counters>,
+    /// What the shell counts.
+    pub metrics: Arc<ShardMetrics>,
+    /// What all shards report to.
+    pub shared: Arc<Metrics>,
+    /// Readiness.
+    pub health: Arc<Health>,
+}
+
+/// Why a shard cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// A socket cannot be watched.
+    #[error("a socket cannot be used: {0}")]
+    Socket(#[from] io::Error),
+    /// NATS cannot be used.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+/// A running shard.
+pub struct Shard {
+    index: usize,
+    core: Core,
+    out: Outputs,
+    clock: Clock,
+    sockets: Vec<Socket>,
+    bus: Bus,
+    steer: Steer,
+    peers: Vec<ShardHandle>,
+    queues: ShardQueues,
+    lookups: mpsc::Sender<Lookup>,
+    /// Where datagrams are read into.
+    buffer: Vec<u8>,
+    /// What came up while outputs were carried out, for the core afterwards.
+    deferred: VecDeque<Deferred>,
+    /// Queries that a connection took along when it went.
+    lost: Vec<Token>,
+    /// What the answer that is being carried out said besides its plan.
+    answered: Option<Answered>,
+    timer: Pin<Box<Sleep>>,
+    /// When `timer` fires; `None` when it need not.
+    armed: Option<Instant>,
+    /// Set while draining: when to stop all the same.
+    drained_by: Option<Instant>,
+    max_routes: usize,
+    drain: std::time::Duration,
+    events: Events,
+    recorder: Recorder,
+    metrics: Arc<ShardMetrics>,
+}
+
+impl Shard {
+    /// Makes a shard of its parts. Must be called on its own runtime.
+    ///
+    /// # Errors
+    /// [`ShardError`] when it cannot use a socket or what is configured for NATS.
+    pub async fn start(parts: Parts) -> Result<Self, ShardError> {
+        let Parts {
+            index,
+            config,
+            health,
+            shared,
+            metrics,
+            ..
+        } = parts;
+        let sockets = parts
+            .sockets
+            .into_iter()
+            .map(Socket::new)
+            .collect::<io::Result<_>>()?;
+        let bus = Bus::connect(
+            &config,
+            parts.process,
+            index,
+            health,
+            shared,
+            metrics.clone(),
+        );
+        let origin = parts.clock.wall_origin_ms();
+        let settings = config.settings.clone();
+        Ok(Self {
+            index: index.into(),
+            core: Core::new(settings, index, parts.seed, origin, parts.counters),
+            out: Outputs::new(),
+            clock: parts.clock,
+            sockets,
+            bus: bus.await?,
+            steer: parts.steer,
+            peers: parts.peers,
+            queues: parts.queues,
+            lookups: parts.lookups,
+            buffer: vec![0; LONGEST_DATAGRAM],
+            deferred: VecDeque::new(),
+            lost: Vec::new(),
+            answered: None,
+            timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            armed: None,
+            drained_by: None,
+            max_routes: config.exchange.max_routes,
+            drain: config.runtime.drain,
+            events: config.events,
+            recorder: Recorder::new(config.node.as_str()),
+            metrics,
+        })
+    }
+
+    /// Runs until it is drained. The last events have left, as far as NATS takes them, when this
+    /// returns.
+    pub async fn run(mut self) {
+        // The batches below are the fairness here; the runtime's own budget would make sockets and
+        // channels look empty in the middle of one.
+        unconstrained(poll_fn(|cx| self.poll(cx))).await;
+        let open = self.core.live();
+        if open > 0 {
+            tracing::warn!(
+                shard = self.index,
+                open,
+                "stopped with transactions still open"
+            );
+        }
+        self.bus.close().await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut again = self.poll_control(cx);
+        self.fail_lost_queries();
+        again |= self.poll_bus(cx);
+        again |= self.poll_sockets(cx);
+        again |= self.poll_handoffs(cx);
+        again |= self.poll_timer(cx);
+        if let Some(by) = self.drained_by
+            && (self.core.live() == 0 || self.clock.now() >= by)
+        {
+            return Poll::Ready(());
+        }
+        if again {
+            // The connection to NATS has its turn in between.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BATCH {
+            let Poll::Ready(Some(control)) = self.queues.control.poll_recv(cx) else {
+                return false;
+            };
+            match control {
+                Control::Reload(config) => self.reload(&config),
+                Control::Drain => {
+                    let now = self.clock.now();
+                    self.drained_by = self.drained_by.or(Some(now + self.drain));
+                    self.feed(Input::Drain);
+                }
+                Control::Looked(ticket, addresses) => {
+                    if addresses.is_empty() {
+                        self.metrics.add(ShardCounter::LookupsFailed);
+                    }
+                    self.feed(Input::Looked {
+                        ticket,
+                        addresses: &addresses,
+                    });
+                }
+            }
+        }
+        true
+    }
+
+    fn reload(&mut self, config: &Config) {
+        self.max_routes = config.exchange.max_routes;
+        self.drain = config.runtime.drain;
+        self.events = config.events;
+        self.bus.reload(config);
+        self.feed(Input::Reload(config.settings.clone()));
+    }
+
+    fn poll_bus(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BATCH {
+            let Poll::Ready(incoming) = self.bus.poll_incoming(cx) else {
+                return false;
+            };
+            match incoming {
+                Incoming::Changed => self.fail_lost_queries(),
+                Incoming::Closed => return false,
+                Incoming::Answer(message) => {
+                    let now = self.clock.now();
+                    let context = PlanContext::new(self.core.settings(), self.max_routes);
+                    let Some(answer) = self.bus.read(now, &message, &context) else {
+                        continue;
+                    };
+                    let token = answer.token;
+                    self.answered = answer.answered;
+                    match answer.verdict {
+                        Reply::Final(answer) => self.feed(Input::Decision { token, answer }),
+                        Reply::Extend(by) => self.feed(Input::Extend { token, by }),
+                    }
+                    self.answered = None;
+                }
+            }
+        }
+        true
+    }
+
+    fn fail_lost_queries(&mut self) {
+        let mut lost = std::mem::take(&mut self.lost);
+        self.bus.lost(self.clock.now(), &mut lost);
+        for token in lost.drain(..) {
+            let answer = Err(sigbox_core::FallbackCause::Disconnected);
+            self.feed(Input::Decision { token, answer });
+        }
+        self.lost = lost;
+    }
+
+    fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut again = false;
+        for position in 0..self.sockets.len() {
+            // A socket that would have more keeps the flag; one that is empty has left its waker.
+            again |= (0..BATCH).all(|_| self.poll_socket(cx, position, &mut buffer));
+            self.sockets[position].poll_backlog(cx, &self.metrics);
+        }
+        self.buffer = buffer;
+        again
+    }
+
+    /// Takes one datagram; `false` when there is none.
+    fn poll_socket(&mut self, cx: &mut Context<'_>, position: usize, buffer: &mut [u8]) -> bool {
+        match self.sockets[position].poll_receive(cx, buffer) {
+            Poll::Pending => false,
+            Poll::Ready(Err(error)) => {
+                self.metrics.add(ShardCounter::UdpReceiveErrors);
+                tracing::debug!(%error, "a datagram could not be read");
+                true
+            }
+            Poll::Ready(Ok((length, peer))) => {
+                self.metrics.add(ShardCounter::UdpReceived);
+                self.metrics
+                    .add_many(ShardCounter::UdpReceivedBytes, length as u64);
+                // At most 65,536 listeners, by configuration.
+                let listener = ListenerId(u16::try_from(position).unwrap_or_default());
+                self.on_datagram(listener, peer, &buffer[..length]);
+                true
+            }
+        }
+    }
+
+    fn on_datagram(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8]) {
+        match self.steer.course(self.index, bytes) {
+            Course::Here => self.on_message(listener, peer, bytes),
+            Course::KeepAlive => self.metrics.add(ShardCounter::UdpKeepAlives),
+            Course::NotSip => self.metrics.add(ShardCounter::UdpDropNotSip),
+            Course::Shard(shard) => {
+                let handoff = Handoff {
+                    listener,
+                    peer,
+                    bytes: bytes.into(),
+                };
+                let passed = self.peers[shard].handoffs.try_send(handoff).is_ok();
+                self.metrics.add(if passed {
+                    ShardCounter::Handoffs
+                } else {
+                    ShardCounter::UdpDropQueueFull
+                });
+            }
+        }
+    }
+
+    fn on_message(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8]) {
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener,
+            connection: None,
+            peer,
+        };
+        self.feed(Input::Message { flow, bytes });
+    }
+
+    fn poll_handoffs(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..BATCH {
+            let Poll::Ready(Some(handoff)) = self.queues.handoffs.poll_recv(cx) else {
+                return false;
+            };
+            self.on_message(handoff.listener, handoff.peer, &handoff.bytes);
+        }
+        true
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.clock.now();
+        if self.core.next_timeout().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now, &mut self.out);
+            self.carry_out();
+        }
+        let core = &self.core;
+        self.bus
+            .expire(now, |token| core.suspended(now, token).is_some());
+        let drained = self.drained_by.into_iter();
+        let Some(next) = self.core.next_timeout().into_iter().chain(drained).min() else {
+            return false;
+        };
+        // Setting a timer costs more than waking up once for nothing, so one that fires too early is
+        // left alone.
+        if self.armed.is_none_or(|at| at > next) {
+            self.timer.as_mut().reset(self.clock.runtime_instant(next));
+            self.armed = Some(next);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return true;
+        }
+        false
+    }
+}

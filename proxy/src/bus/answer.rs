@@ -1,0 +1,83 @@
+//! Reading what came back on the inbox.
+
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode};
+use sigbox_contracts::{Decision, Invalid, Limits, header};
+use sigbox_core::{FallbackCause, Plan};
+
+use crate::decision::{Parsed, PlanContext, plan_of};
+
+/// What an answer says.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// What to do.
+    Plan(Plan),
+    /// Nothing yet.
+    Extend(Duration),
+    /// Nobody listens on the subject.
+    NoResponders,
+    /// An error of the decider: code and text.
+    ServiceError(String),
+    /// Something that is no decision.
+    Invalid(Invalid),
+}
+
+impl Said {
+    /// Why the fallback rules decide, if they do.
+    pub(super) fn failure(&self) -> Option<FallbackCause> {
+        match self {
+            Self::Plan(_) | Self::Extend(_) => None,
+            Self::NoResponders => Some(FallbackCause::NoResponders),
+            Self::ServiceError(_) => Some(FallbackCause::ServiceError),
+            Self::Invalid(_) => Some(FallbackCause::Invalid),
+        }
+    }
+}
+
+/// Reads a message, and the decider's reasons.
+pub(super) fn read(
+    message: &Message,
+    limits: &Limits,
+    context: &PlanContext<'_>,
+) -> (Said, Vec<String>) {
+    if message.status == Some(StatusCode::NO_RESPONDERS) && message.payload.is_empty() {
+        return (Said::NoResponders, Vec::new());
+    }
+    if let Some(code) = value(message, header::SERVICE_ERROR_CODE) {
+        let text = value(message, header::SERVICE_ERROR).unwrap_or_default();
+        let shown = text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(Invalid::MAX_DETAIL);
+        let code = code.chars().filter(char::is_ascii_digit).take(5);
+        let error: String = code.chain([' ']).chain(shown).collect();
+        return (Said::ServiceError(error.trim_end().to_owned()), Vec::new());
+    }
+    let mut decision = match Decision::parse(&message.payload, limits) {
+        Ok(decision) => decision,
+        Err(invalid) => return (Said::Invalid(invalid), Vec::new()),
+    };
+    let reasons = std::mem::take(&mut decision.reasons);
+    let said = match plan_of(&decision, context) {
+        Ok(Parsed::Final(plan)) => Said::Plan(plan),
+        Ok(Parsed::Extend(by)) => Said::Extend(by),
+        Err(invalid) => Said::Invalid(invalid),
+    };
+    (said, reasons)
+}
+
+/// `<service name>/<version>` of the decider, when it says so.
+pub(super) fn decider(message: &Message) -> Option<String> {
+    let name = value(message, header::DECIDER)?;
+    Some(name.chars().filter(|c| !c.is_control()).take(128).collect())
+}
+
+fn value<'m>(message: &'m Message, name: &'static str) -> Option<&'m str> {
+    let name = async_nats::HeaderName::from_static(name);
+    message
+        .headers
+        .as_ref()?
+        .get(name)
+        .map(|value| value.as_str())
+}

@@ -1,0 +1,128 @@
+//! The connection of one shard to NATS.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use tokio::sync::mpsc;
+
+use super::inbox::Inbox;
+use crate::config::{Login, Nats};
+
+/// How many commands may wait for the connection's task before the bus counts as congested. Small,
+/// because what waits here while a server dies is sent after the reconnect.
+const QUEUED_COMMANDS: usize = 1_024;
+
+/// How many answers may wait for the shard.
+const QUEUED_ANSWERS: usize = 16_384;
+
+/// The longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Why the bus cannot be started. A server that is not there is no reason: the proxy starts without.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The `.creds` file cannot be used.
+    #[error("cannot read the NATS credentials {path}: {source}")]
+    Credentials {
+        /// The configured path.
+        path: String,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// A server's URL is none.
+    #[error("cannot connect to NATS: {0}")]
+    Connect(#[from] async_nats::ConnectError),
+    /// The inbox subject is none.
+    #[error("cannot subscribe to the inbox: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
+}
+
+pub(super) struct Connection {
+    pub(super) client: Client,
+    pub(super) answers: Subscriber,
+    /// What the client's task reports, in order.
+    pub(super) events: mpsc::UnboundedReceiver<Event>,
+}
+
+/// Starts connecting; returns at once, connected or not, and goes on trying for good.
+pub(super) async fn connect(
+    nats: &Nats,
+    name: String,
+    inbox: &Inbox,
+) -> Result<Connection, BusError> {
+    // Unbounded in type only: the client itself holds back at 128 events.
+    let (reported, events) = mpsc::unbounded_channel();
+    let options = login(ConnectOptions::new(), &nats.login).await?;
+    let client = options
+        .name(name)
+        .retry_on_initial_connect()
+        .ping_interval(nats.ping_interval)
+        .connection_timeout(nats.connect_timeout)
+        .client_capacity(QUEUED_COMMANDS)
+        .subscription_capacity(QUEUED_ANSWERS)
+        // Subjects are made of slugs and numbers.
+        .skip_subject_validation(true)
+        .reconnect_delay_callback(pause)
+        .event_callback(move |event| {
+            // Nobody listens any more when the shard is gone, and then nobody needs to.
+            let _ = reported.send(event);
+            std::future::ready(())
+        })
+        .connect(nats.servers.as_slice())
+        .await?;
+    let answers = client.subscribe(inbox.subscription()).await?;
+    Ok(Connection {
+        client,
+        answers,
+        events,
+    })
+}
+
+async fn login(options: ConnectOptions, login: &Login) -> Result<ConnectOptions, BusError> {
+    Ok(match login {
+        Login::None => options,
+        Login::User(user, password) => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
+        Login::Token(token) => options.token(token.expose().to_owned()),
+        Login::Credentials(path) => {
+            options
+                .credentials_file(path)
+                .await
+                .map_err(|source| BusError::Credentials {
+                    path: path.display().to_string(),
+                    source,
+                })?
+        }
+    })
+}
+
+/// Short at first, because every call falls back meanwhile; then longer, and never the same for all
+/// proxies of a server that comes back.
+fn pause(attempt: usize) -> Duration {
+    if attempt <= 1 {
+        return Duration::ZERO;
+    }
+    let doubled = Duration::from_millis(25).saturating_mul(1 << attempt.min(8));
+    let most = doubled.min(LONGEST_PAUSE);
+    // Without randomness all proxies come back together, which is no reason to stay away.
+    let share = getrandom::u32().map_or(1.0, |drawn| f64::from(drawn) / f64::from(u32::MAX));
+    most / 2 + (most / 2).mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_attempt_is_immediate_and_later_ones_are_bounded() {
+        assert_eq!(pause(1), Duration::ZERO);
+        for attempt in 2..100 {
+            let pause = pause(attempt);
+            assert!(
+                pause >= Duration::from_millis(50) && pause <= LONGEST_PAUSE,
+                "{attempt}: {pause:?}"
+            );
+        }
+    }
+}

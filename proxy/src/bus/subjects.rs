@@ -1,0 +1,137 @@
+//! The query subjects of a shard, each with its circuit breaker.
+
+use std::sync::Arc;
+
+use async_nats::Subject;
+use sigbox_contracts::{InvalidReason, Prefix};
+use sigbox_core::{Class, Instant};
+use tracing::{info, warn};
+
+use super::breaker::{Breaker, Permit, Verdict};
+use crate::config;
+use crate::metrics::{BreakerState, Metrics};
+
+/// What is known about one query subject.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) subject: Subject,
+    tenant: Arc<str>,
+    class: Class,
+    breaker: Breaker,
+    /// Why the last answer was refused; `None` when it was valid. Only a change is logged.
+    refused: Option<InvalidReason>,
+}
+
+/// Every subject that was ever asked on; tenants are configured, so there are few.
+#[derive(Debug)]
+pub(super) struct Subjects {
+    prefix: Prefix,
+    breaker: config::Breaker,
+    tenants: Vec<Arc<str>>,
+    /// [`Class::ALL`] for each tenant in turn.
+    asked: Vec<Asked>,
+    metrics: Arc<Metrics>,
+}
+
+impl Subjects {
+    pub(super) fn new(prefix: Prefix, breaker: config::Breaker, metrics: Arc<Metrics>) -> Self {
+        Self {
+            prefix,
+            breaker,
+            tenants: Vec::new(),
+            asked: Vec::new(),
+            metrics,
+        }
+    }
+
+    /// The position of the subject for a tenant's class; made when it is asked for first.
+    pub(super) fn position(&mut self, tenant: &Arc<str>, class: Class) -> u16 {
+        let known = self.tenants.iter().position(|known| known == tenant);
+        let row = known.unwrap_or_else(|| self.add(tenant));
+        u16::try_from(row * Class::ALL.len() + class as usize).unwrap_or_default()
+    }
+
+    fn add(&mut self, tenant: &Arc<str>) -> usize {
+        let (prefix, breaker) = (&self.prefix, self.breaker);
+        self.asked.extend(Class::ALL.into_iter().map(|class| Asked {
+            subject: format!("{prefix}.v1.query.{tenant}.{}", class.slug()).into(),
+            tenant: tenant.clone(),
+            class,
+            breaker: Breaker::new(breaker),
+            refused: None,
+        }));
+        self.tenants.push(tenant.clone());
+        self.tenants.len() - 1
+    }
+
+    pub(super) fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    pub(super) fn subject(&self, position: u16) -> Subject {
+        self.asked[usize::from(position)].subject.clone()
+    }
+
+    /// Leave to ask, unless the circuit is open.
+    pub(super) fn admit(&mut self, now: Instant, position: u16) -> Option<Permit> {
+        self.step(position, |breaker| breaker.admit(now))
+    }
+
+    /// What came of a query.
+    pub(super) fn settle(&mut self, now: Instant, position: u16, permit: Permit, verdict: Verdict) {
+        self.step(position, |breaker| breaker.settle(now, permit, verdict));
+    }
+
+    /// Notes whether the last answer was valid. A decider that always answers nonsense fills no log.
+    pub(super) fn note_validity(
+        &mut self,
+        position: u16,
+        refusal: Option<&sigbox_contracts::Invalid>,
+    ) {
+        let asked = &mut self.asked[usize::from(position)];
+        let reason = refusal.map(|refusal| refusal.reason);
+        if asked.refused == reason {
+            return;
+        }
+        asked.refused = reason;
+        let (tenant, class) = (&*asked.tenant, asked.class.slug());
+        match refusal {
+            Some(refusal) => warn!(
+                tenant, class, reason = refusal.reason.label(), detail = %refusal,
+                "decisions are refused"
+            ),
+            None => info!(tenant, class, "decisions are valid again"),
+        }
+    }
+
+    /// Uses `breaker` from now on; circuits keep their state when nothing changed.
+    pub(super) fn set_breaker(&mut self, breaker: config::Breaker) {
+        if breaker == self.breaker {
+            return;
+        }
+        self.breaker = breaker;
+        for position in 0..self.asked.len() {
+            let position = u16::try_from(position).unwrap_or_default();
+            self.step(position, |old| *old = old.renewed(breaker));
+        }
+    }
+
+    fn step<T>(&mut self, position: u16, step: impl FnOnce(&mut Breaker) -> T) -> T {
+        let asked = &mut self.asked[usize::from(position)];
+        let from = asked.breaker.state();
+        let result = step(&mut asked.breaker);
+        let to = asked.breaker.state();
+        if from != to {
+            let (tenant, class) = (&*asked.tenant, asked.class.slug());
+            self.metrics.breaker_changed(tenant, class, from, to);
+            match to {
+                BreakerState::Open => {
+                    warn!(tenant, class, "deciders do not answer: asking is suspended");
+                }
+                BreakerState::HalfOpen => info!(tenant, class, "trying the deciders again"),
+                BreakerState::Closed => info!(tenant, class, "deciders answer: asking again"),
+            }
+        }
+        result
+    }
+}

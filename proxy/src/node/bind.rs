@@ -1,0 +1,193 @@
+//! Binding the SIP sockets.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tracing::{debug, warn};
+
+use crate::config::{Listen, Runtime};
+
+/// Why a socket cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else has the port.
+    #[error(
+        "cannot listen on {transport}:{address}: the port is taken; is another sigbox or SIP server running there?"
+    )]
+    Taken {
+        /// The transport.
+        transport: &'static str,
+        /// The configured address.
+        address: SocketAddr,
+    },
+    /// The system refuses for another reason.
+    #[error("cannot listen on {transport}:{address}: {source}{}", hint(source))]
+    Refused {
+        /// The transport.
+        transport: &'static str,
+        /// The configured address.
+        address: SocketAddr,
+        /// What it says.
+        source: io::Error,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => " (ports under 1024 need CAP_NET_BIND_SERVICE)",
+        io::ErrorKind::AddrNotAvailable => " (no interface of this host has that address)",
+        _ => "",
+    }
+}
+
+/// Every socket of a node.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// For each shard one socket per listener, in order.
+    pub(super) sockets: Vec<Vec<UdpSocket>>,
+    /// What each listener is bound to, with the port it really has.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+/// Binds one socket per listener and shard. The system spreads datagrams over those of a listener by
+/// their source, and the shards pass on what belongs to another.
+pub(super) fn bind(listen: &[Listen], runtime: &Runtime) -> Result<Bound, BindError> {
+    let mut bound = Bound {
+        sockets: (0..runtime.shards)
+            .map(|_| Vec::with_capacity(listen.len()))
+            .collect(),
+        addresses: Vec::with_capacity(listen.len()),
+    };
+    for listener in listen {
+        let transport = listener.transport.name();
+        let mut address = listener.address;
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken {
+                transport,
+                address: listener.address,
+            },
+            _ => BindError::Refused {
+                transport,
+                address: listener.address,
+                source,
+            },
+        };
+        let shared = runtime.shards > 1;
+        if shared {
+            // Sockets that share a port would share it with another sigbox too, each getting some
+            // of the other's messages. One that does not share finds out whether the port is free.
+            let probe = open(address, false, runtime).map_err(failed)?;
+            address = probe.local_addr().map_err(failed)?;
+        }
+        for sockets in &mut bound.sockets {
+            let socket = open(address, shared, runtime).map_err(failed)?;
+            address = socket.local_addr().map_err(failed)?;
+            sockets.push(socket);
+        }
+        bound.addresses.push(address);
+    }
+    Ok(bound)
+}
+
+fn open(address: SocketAddr, shared: bool, runtime: &Runtime) -> io::Result<UdpSocket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    if address.is_ipv6() {
+        // An IPv4 listener on the same port is a listener of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    // A buffer that is too small is no reason not to take calls, but one to say so.
+    check_buffer("receive", address, runtime.udp_receive_buffer, || {
+        socket.set_recv_buffer_size(runtime.udp_receive_buffer)?;
+        socket.recv_buffer_size()
+    });
+    check_buffer("send", address, runtime.udp_send_buffer, || {
+        socket.set_send_buffer_size(runtime.udp_send_buffer)?;
+        socket.send_buffer_size()
+    });
+    Ok(socket.into())
+}
+
+fn check_buffer(
+    which: &'static str,
+    address: SocketAddr,
+    asked: usize,
+    set: impl FnOnce() -> io::Result<usize>,
+) {
+    match set() {
+        // The system counts its own bookkeeping and doubles what it is asked for.
+        Ok(got) if got / 2 >= asked => debug!(which, %address, bytes = got / 2, "socket buffer"),
+        Ok(got) => warn!(
+            which, %address, asked, got = got / 2,
+            "the system gives a smaller socket buffer; raise net.core.{}mem_max",
+            if which == "send" { 'w' } else { 'r' },
+        ),
+        Err(error) => warn!(which, %address, %error, "the socket buffer keeps its size"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sigbox_core::Transport;
+
+    use super::*;
+
+    fn runtime(shards: usize) -> Runtime {
+        Runtime {
+            shards,
+            drain: Duration::ZERO,
+            shard_queue: 1,
+            udp_receive_buffer: 65_536,
+            udp_send_buffer: 65_536,
+        }
+    }
+
+    fn listen(address: SocketAddr) -> [Listen; 1] {
+        [Listen {
+            transport: Transport::Udp,
+            address,
+            advertise: None,
+        }]
+    }
+
+    fn loopback() -> SocketAddr {
+        ([127, 0, 0, 1], 0).into()
+    }
+
+    #[test]
+    fn every_shard_has_a_socket_on_the_same_port() {
+        let bound = bind(&listen(loopback()), &runtime(3)).unwrap();
+        assert_ne!(bound.addresses[0].port(), 0);
+        assert_eq!(bound.sockets.len(), 3);
+        for sockets in &bound.sockets {
+            assert_eq!(sockets[0].local_addr().unwrap(), bound.addresses[0]);
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_an_error_even_when_it_could_be_shared() {
+        let first = bind(&listen(loopback()), &runtime(2)).unwrap();
+        for shards in [1, 2] {
+            let error = bind(&listen(first.addresses[0]), &runtime(shards)).unwrap_err();
+            assert!(matches!(error, BindError::Taken { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_address_is_explained() {
+        let error = bind(&listen(([192, 0, 2, 1], 0).into()), &runtime(1)).unwrap_err();
+        assert!(
+            error.to_string().contains("no interface of this host"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Carrying out what the core wants done.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use sigbox_core::{BranchToken, FallbackCause, Flow, Input, Output, Ticket, Token, Transport};
+
+use super::socket::Sent;
+use super::{Lookup, Shard};
+use crate::bus::unix_ms;
+use crate::metrics::ShardCounter;
+
+/// What came of an output at once, and the core must hear.
+#[derive(Debug)]
+pub(super) enum Deferred {
+    /// A request could not be sent.
+    NotSent(BranchToken),
+    /// A query could not be asked.
+    NotAsked(Token, FallbackCause),
+    /// A name could not be looked up.
+    NotLooked(Ticket),
+}
+
+impl Deferred {
+    fn input(&self) -> Input<'static> {
+        const NOWHERE: &[IpAddr] = &[];
+        match *self {
+            Self::NotSent(branch) => Input::SendFailed { branch },
+            Self::NotAsked(token, cause) => Input::Decision {
+                token,
+                answer: Err(cause),
+            },
+            Self::NotLooked(ticket) => Input::Looked {
+                ticket,
+                addresses: NOWHERE,
+            },
+        }
+    }
+}
+
+impl Shard {
+    /// Gives one thing to the core and carries out what comes of it.
+    pub(super) fn feed(&mut self, input: Input<'_>) {
+        self.core.handle(self.clock.now(), input, &mut self.out);
+        self.carry_out();
+    }
+
+    /// Carries out the core's outputs, and those that come of failing to.
+    pub(super) fn carry_out(&mut self) {
+        loop {
+            if !self.out.is_empty() {
+                let outputs = self.out.take();
+                for output in &outputs {
+                    self.carry_out_one(output);
+                }
+                self.out.recycle(outputs);
+            }
+            let Some(deferred) = self.deferred.pop_front() else {
+                return;
+            };
+            self.core
+                .handle(self.clock.now(), deferred.input(), &mut self.out);
+        }
+    }
+
+    fn carry_out_one(&mut self, output: &Output) {
+        match output {
+            Output::Send {
+                flow,
+                bytes,
+                branch,
+            } => {
+                if !self.send(flow, bytes)
+                    && let Some(branch) = branch
+                {
+                    self.deferred.push_back(Deferred::NotSent(*branch));
+                }
+            }
+            Output::Query { token } => {
+                if let Err(cause) = self.ask(*token) {
+                    self.deferred.push_back(Deferred::NotAsked(*token, cause));
+                }
+            }
+            Output::CancelQuery {
+                token,
+                id,
+                tenant,
+                class,
+                call_id,
+            } => {
+                self.bus.withdraw(self.clock.now(), *token);
+                if self.events.cancelled {
+                    let call_id = self.out.bytes(call_id);
+                    let event = self
+                        .recorder
+                        .cancelled(*id, tenant, *class, call_id, unix_ms());
+                    self.bus.announce(&event, tenant);
+                }
+            }
+            Output::Lookup { ticket, name } => self.look_up(*ticket, name),
+            Output::Decided(decided) => {
+                tracing::debug!(
+                    id = %decided.id,
+                    outcome = ?decided.outcome,
+                    action = decided.action,
+                    rule = decided.rule.as_deref(),
+                    took_us = decided.took.as_micros(),
+                    "decided"
+                );
+                if self.events.decision {
+                    let answered = self.answered.as_ref();
+                    let event = self
+                        .recorder
+                        .decision(decided, &self.out, answered, unix_ms());
+                    self.bus.announce(&event, &decided.tenant);
+                }
+            }
+            Output::Finished(finished) => {
+                if self.events.transaction {
+                    let event = self.recorder.transaction(finished, &self.out, unix_ms());
+                    self.bus.announce(&event, &finished.tenant);
+                }
+            }
+        }
+    }
+
+    /// `false` when it cannot be sent at all.
+    fn send(&mut self, flow: &Flow, bytes: &Range<usize>) -> bool {
+        let socket = self.sockets.get_mut(usize::from(flow.listener.0));
+        match (flow.transport, socket) {
+            (Transport::Udp, Some(socket)) => {
+                socket.send(flow.peer, self.out.bytes(bytes), &self.metrics) != Sent::Failed
+            }
+            // Only UDP sockets can be configured so far.
+            _ => {
+                self.metrics.add(ShardCounter::UdpDropSendFailed);
+                false
+            }
+        }
+    }
+
+    fn ask(&mut self, token: Token) -> Result<(), FallbackCause> {
+        let now = self.clock.now();
+        // Decided or withdrawn by an output before this one.
+        let Some(suspended) = self.core.suspended(now, token) else {
+            return Ok(());
+        };
+        let listener = usize::from(suspended.flow.listener.0);
+        let Some(local) = self.core.settings().listeners.get(listener) else {
+            return Ok(());
+        };
+        self.bus.ask(now, token, &suspended, local)
+    }
+
+    fn look_up(&mut self, ticket: Ticket, name: &Range<usize>) {
+        self.metrics.add(ShardCounter::Lookups);
+        let name = String::from_utf8_lossy(self.out.bytes(name)).into_owned();
+        let lookup = Lookup {
+            shard: self.index,
+            ticket,
+            name,
+        };
+        if self.lookups.try_send(lookup).is_err() {
+            self.metrics.add(ShardCounter::LookupsFailed);
+            self.deferred.push_back(Deferred::NotLooked(ticket));
+        }
+    }
+}
