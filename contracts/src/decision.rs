@@ -244,3 +244,51 @@ pub(crate) const NO_CONTROLS: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f]*$";
 fn is_false(flag: &bool) -> bool {
     !flag
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moves_on(failover: Option<Vec<StatusMatch>>) -> Vec<u16> {
+        let decision = Decision {
+            failover,
+            ..Decision::new(Action::Route)
+        };
+        let finals = [
+            200, 299, 300, 302, 399, 400, 408, 480, 486, 500, 503, 599, 600, 699,
+        ];
+        finals
+            .into_iter()
+            .filter(|&status| decision.fails_over(status))
+            .collect()
+    }
+
+    #[test]
+    fn every_final_but_2xx_and_6xx_moves_on_by_default() {
+        assert_eq!(
+            moves_on(None),
+            [300, 302, 399, 400, 408, 480, 486, 500, 503, 599]
+        );
+    }
+
+    #[test]
+    fn a_list_says_all_that_moves_on() {
+        assert_eq!(moves_on(Some(Vec::new())), [0_u16; 0]);
+        assert_eq!(
+            moves_on(Some(vec![
+                StatusMatch::Exact(408),
+                StatusMatch::Class(5),
+                StatusMatch::Class(6)
+            ])),
+            [408, 500, 503, 599, 600, 699]
+        );
+    }
+
+    #[test]
+    fn only_extend_leaves_the_query_open() {
+        for &action in Action::ALL {
+            assert_eq!(Decision::new(action).is_final(), action != Action::Extend);
+        }
+        assert!(Decision::default().is_final(), "no action is route");
+    }
+}
