@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::forward::write_line;
 use crate::io::{Class, Decided, FallbackCause, Outcome, Output};
 use crate::key::Token;
-use crate::plan::{Plan, Redirect, Reject};
+use crate::plan::{HeaderEdits, Plan, Redirect, Reject};
 use crate::rules::{Action, Ask};
 
 impl Context {
@@ -240,11 +240,7 @@ impl Context {
     }
 
     fn reject(&mut self, env: &mut Env<'_>, reject: &Reject) {
-        let mut extra = Vec::new();
-        for (name, value) in reject.headers.sets() {
-            write_line(&mut extra, name, value);
-        }
-        extra.extend_from_slice(reject.headers.extra());
+        let mut extra = header_lines(&reject.headers);
         if let Some(range) = reject.retry_after {
             write_line(
                 &mut extra,
@@ -257,7 +253,7 @@ impl Context {
     }
 
     fn redirect(&mut self, env: &mut Env<'_>, redirect: &Redirect) {
-        let mut extra = Vec::new();
+        let mut extra = header_lines(&redirect.headers);
         for contact in &redirect.contacts {
             let mut value = format!("<{}>", contact.uri.text());
             if let Some(q) = contact.q {
@@ -269,7 +265,7 @@ impl Context {
             write_line(&mut extra, "Contact", &value);
         }
         self.explain_fallback(&mut extra);
-        self.answer(env, redirect.status, None, &extra);
+        self.answer(env, redirect.status, redirect.reason.as_deref(), &extra);
     }
 
     fn explain_fallback(&self, extra: &mut Vec<u8>) {
@@ -359,6 +355,16 @@ const FALLBACK_COUNTERS: [Counter; FallbackCause::ALL.len()] = [
     Counter::FallbackCapacity,
     Counter::FallbackPass,
 ];
+
+/// The headers of a response made here.
+fn header_lines(headers: &HeaderEdits) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (name, value) in headers.sets() {
+        write_line(&mut lines, name, value);
+    }
+    lines.extend_from_slice(headers.extra());
+    lines
+}
 
 fn explain(cause: FallbackCause, extra: &mut Vec<u8>) {
     write_line(extra, "X-Sigbox-Fallback", cause.label());

@@ -1,1 +1,28 @@
 //! A simulated network, virtual clock and scripted phones around sigbox-core.
+//!
+//! A [`Sim`] owns one [`Core`](sigbox_core::Core) and everything around it: a clock that jumps from
+//! event to event, a network between addresses ([`Network`] delays, loses, duplicates, reorders),
+//! phones that play a [`Script`], and a decider that is a closure. Nothing is real, so a
+//! 32-second timer takes microseconds, and the same seed gives the same run.
+//!
+//! After every step the rules that no run may break are checked; see [`invariants`].
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness panics"
+)]
+
+mod decider;
+mod invariants;
+mod network;
+mod phone;
+mod sim;
+mod text;
+
+pub use decider::{Asked, Verdict, plans};
+pub use network::Network;
+pub use phone::{Callee, Script};
+pub use sim::{Seen, Sim};
+pub use text::{Request, field, response_to};

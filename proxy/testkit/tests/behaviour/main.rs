@@ -1,0 +1,29 @@
+//! What the proxy does, told by what phones and deciders see, in simulated time.
+//!
+//! One file a behaviour. An id like `D6` names the fault that must be survived.
+
+mod answers_too_late;
+mod cancel_again;
+mod cancel_before_provisional;
+mod cancel_crosses_final;
+mod cancel_while_suspended;
+mod decided_call;
+mod decider_extends;
+mod decider_fails;
+mod decider_silent;
+mod fallback_forwards;
+mod fork;
+mod headers_per_branch;
+mod in_dialog;
+mod local_rules;
+mod lossy_network;
+mod max_forwards;
+mod names;
+mod options_to_proxy;
+mod redirect_and_reject;
+mod repeated_while_suspended;
+mod serial_failover;
+mod six_hundred;
+mod stray_ack;
+mod suspended_at_the_cap;
+mod world;
