@@ -112,12 +112,12 @@ impl Index {
     }
 
     fn clear(&mut self) {
+        // In place: a fresh index would move the inline lines. What is not named here, `parse` sets.
         self.lines.clear();
-        let lines = std::mem::take(&mut self.lines);
-        *self = Self {
-            lines,
-            ..Self::default()
-        };
+        self.first.fill(ABSENT);
+        self.is_response = false;
+        self.status = 0;
+        self.method_end = 0;
     }
 
     fn start_line(&mut self, message: &[u8], faults: &mut Faults) -> usize {

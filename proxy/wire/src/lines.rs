@@ -29,6 +29,10 @@ impl Line {
 
     fn read(raw: &[u8], start: usize, joins_folds: bool) -> Self {
         let mut fault = None;
+        let mut quoting = Quoting {
+            seen: start,
+            ..Quoting::default()
+        };
         let mut at = start;
         loop {
             let ahead = raw.get(at..).unwrap_or_default();
@@ -61,7 +65,7 @@ impl Line {
                 [b'\r', ..] => Reason::BareCr,
                 [b'\n', ..] => Reason::BareLf,
                 // RFC 4475 §3.1.1.2 has an escaped NUL in a display name and calls it valid.
-                _ if ends_in_quoted_pair(&raw[start..stop]) => {
+                _ if quoting.escapes(raw, stop) => {
                     at = stop + 1;
                     continue;
                 }
@@ -73,22 +77,28 @@ impl Line {
     }
 }
 
-/// Whether the byte after `text` is the second of a quoted pair within a quoted string.
-fn ends_in_quoted_pair(text: &[u8]) -> bool {
-    let mut is_quoted = false;
-    let mut is_escaped = false;
-    for byte in text {
-        match byte {
-            b'"' if !is_escaped => is_quoted = !is_quoted,
-            b'\\' if is_quoted && !is_escaped => {
-                is_escaped = true;
-                continue;
+/// Tells quoted pairs in quoted strings. Reads a line once however many NULs it has.
+#[derive(Default)]
+struct Quoting {
+    seen: usize,
+    is_quoted: bool,
+    is_escaped: bool,
+}
+
+impl Quoting {
+    /// Whether the byte at `at` is the second of a quoted pair.
+    fn escapes(&mut self, raw: &[u8], at: usize) -> bool {
+        for byte in &raw[self.seen..at] {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'"' => self.is_quoted = !self.is_quoted,
+                b'\\' => self.is_escaped = self.is_quoted,
+                _ => {}
             }
-            _ => {}
         }
-        is_escaped = false;
+        self.seen = at;
+        self.is_escaped
     }
-    is_escaped
 }
 
 #[cfg(test)]
@@ -132,6 +142,11 @@ mod tests {
     #[test]
     fn p4_a_nul_may_be_a_quoted_pair_and_nothing_else() {
         assert_eq!(fault(b"t: \"\\\0\" <sip:a@b>\r\n"), None);
+        assert_eq!(fault(b"t: \"\\\0\\\0\\\\\\\0\" <sip:a@b>\r\n"), None);
+        assert_eq!(
+            fault(b"t: \"\\\0\0\" <sip:a@b>\r\n"),
+            Some((Reason::Nul, 6))
+        );
         assert_eq!(fault(b"t: \"\0\" <sip:a@b>\r\n"), Some((Reason::Nul, 4)));
         assert_eq!(fault(b"t: \\\0 <sip:a@b>\r\n"), Some((Reason::Nul, 4)));
         assert_eq!(

@@ -35,13 +35,14 @@ impl Reply<'_> {
         );
         out.extend_from_slice(b"\r\n");
 
-        for (at, header) in request.all(HeaderId::Via).enumerate() {
-            match request.via() {
-                Ok(via) if at == 0 => {
+        let mut topmost = request.via().ok();
+        for header in request.all(HeaderId::Via) {
+            match topmost.take() {
+                Some(via) => {
                     let rest = &header.value[first_end(header.value)..];
                     line(&header, |out| via.write_stamped(source, out), rest, out);
                 }
-                _ => line(&header, |_| {}, header.value, out),
+                None => line(&header, |_| {}, header.value, out),
             }
         }
         for id in [

@@ -137,6 +137,8 @@ mod tests {
             assert!(s.insert(95, put("x")));
         });
         assert_eq!(out, "01x");
+        let out = spliced("012", |s| assert!(s.insert(95, put("x"))));
+        assert_eq!(out, "012x");
     }
 
     #[test]

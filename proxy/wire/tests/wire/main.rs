@@ -1,5 +1,12 @@
 //! Whole messages, as they come off the wire.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what the tests share fails the test that uses it"
+)]
+
 mod kept;
 mod malformed;
 mod properties;
