@@ -49,24 +49,25 @@ export class Rates {
 }
 
 /**
- * Reads `path` now and again whenever it changes. A file that cannot be read keeps the rates there were.
+ * Reads `path` now and again whenever it changes. A file that cannot be read leaves the rates as they were.
  *
  * @param {string} path
- * @param {(message: string) => void} [onError]
- * @param {number} [everyMs] how often to look
+ * @param {{ everyMs?: number, onReload?: () => void, onError?: (message: string) => void }} [options]
  */
-export function watchRates(path, onError = console.error, everyMs = 1_000) {
+export function watchRates(path, { everyMs = 1_000, onReload = () => {}, onError = console.error } = {}) {
   const watched = { rates: new Rates(readFileSync(path, "utf8")), close: () => unwatchFile(path, reload) };
   // Polling the name and not the inode: editors and config maps replace the file.
   watchFile(path, { interval: everyMs, persistent: false }, reload);
+  return watched;
+
   function reload() {
     try {
       watched.rates = new Rates(readFileSync(path, "utf8"));
+      onReload();
     } catch (error) {
       onError(`${path}: ${error instanceof Error ? error.message : error}; the rates stay as they were`);
     }
   }
-  return watched;
 }
 
 /** @param {string} line @param {number} number @returns {Rate} */

@@ -152,8 +152,13 @@ export interface GoldenExample {
   file: string;
   kind: string;
   valid: boolean;
+  /** Label of the refusal of an invalid one, and where it is. */
   reason?: string;
-  layer?: "shape" | "sip";
+  pointer?: string;
+  /** What a valid decision does. */
+  action?: string;
+  /** `sip`: only the proxy can see that it is invalid. */
+  layer: "shape" | "sip";
   note?: string;
   /** The document, byte for byte. */
   bytes: Uint8Array;

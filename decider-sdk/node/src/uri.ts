@@ -9,7 +9,7 @@ import type { Uri } from "./contract.js";
 export function uriParts(text: string): Uri {
   const tel = /^tel:([^;]+)(;.*)?$/i.exec(text);
   if (tel !== null) return { text, scheme: "tel", user: tel[1]!, ...params(tel[2]) };
-  const sip = /^(sips?):(?:([^@;?]*)@)?(\[[^\]]+\]|[^:;?@]+)(?::(\d+))?(;[^?]*)?(\?.*)?$/i.exec(text);
+  const sip = /^(sips?):(?:([^@]*)@)?(\[[^\]]+\]|[^:;?@]+)(?::(\d+))?(;[^?]*)?(\?.*)?$/i.exec(text);
   if (sip === null) throw new TypeError(`not a SIP URI: ${text}`);
   const [, scheme, user, host, port, rest] = sip;
   return {
