@@ -212,7 +212,7 @@ impl RouteSet {
         };
         let start = text.find('<').ok_or(PlanError::Uri)? + 1;
         let end = text[start..].find('>').ok_or(PlanError::Uri)? + start;
-        let uri = Uri::parse(text[start..end].as_bytes()).map_err(|_| PlanError::Uri)?;
+        let uri = Uri::parse(&text.as_bytes()[start..end]).map_err(|_| PlanError::Uri)?;
         let hop = Hop::of(&uri)?.ok_or(PlanError::Uri)?;
         Ok(Self {
             text: text.into(),

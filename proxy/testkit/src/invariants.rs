@@ -11,11 +11,16 @@ use std::net::SocketAddr;
 
 use sigbox_wire::{Index, Limits, Message, Method};
 
+/// The caller's branch, and the method.
+type ServerTransaction = (Vec<u8>, Vec<u8>);
+
+/// The status, and the bytes.
+type FinalResponse = (u16, Vec<u8>);
+
 /// What has been seen so far.
 #[derive(Default)]
 pub(crate) struct Invariants {
-    /// By the caller's branch and method: the final status and the bytes.
-    finals: HashMap<(Vec<u8>, Vec<u8>), (u16, Vec<u8>)>,
+    finals: HashMap<ServerTransaction, FinalResponse>,
     /// Branches of ours that heard a provisional response.
     provisional: HashSet<Vec<u8>>,
 }

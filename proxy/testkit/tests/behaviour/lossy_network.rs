@@ -1,7 +1,7 @@
 //! T7: datagrams are lost, doubled and reordered; a call completes or fails cleanly.
 
 use sigbox_core::Settings;
-use sigbox_testkit::{Network, Request, Script, Sim, Verdict, plans};
+use sigbox_testkit::{Network, Script, Sim, Verdict, plans};
 
 use crate::world::*;
 
@@ -75,70 +75,4 @@ fn t7_no_seed_breaks_an_invariant_or_leaves_a_transaction() {
         place_call(&mut sim);
         sim.run_to_end();
     }
-}
-
-#[test]
-fn t8_responses_that_are_not_for_us_are_dropped() {
-    use sigbox_core::Counter;
-    let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
-    let bob = sim.callee(BOB, Script::dead());
-    call(&mut sim, ms(50));
-    let invite = sim.first(bob, "INVITE").text.clone();
-    let good = sigbox_testkit::response_to(&invite, 200, "b", bob);
-    let (first, second) = good
-        .split_once("Via: ")
-        .map(|(a, b)| (a, b.split_once("\r\n").unwrap()))
-        .unwrap();
-    let forged = [
-        (
-            format!(
-                "{first}Via: {}\r\n{}",
-                second.0.replace("z9hG4bKsb00", "z9hG4bKsb0f"),
-                second.1
-            ),
-            Counter::DropForeignBranch,
-        ),
-        (
-            good.replace("CSeq: 1 INVITE", "CSeq: 9 INVITE"),
-            Counter::DropCseqMismatch,
-        ),
-        (
-            good.replace("CSeq: 1 INVITE", "CSeq: 1 BYE"),
-            Counter::DropCseqMismatch,
-        ),
-        (
-            good.replace("SIP/2.0 200", "SIP/2.0 4294967301"),
-            Counter::DropMalformed,
-        ),
-        (
-            good.replace(
-                &format!(
-                    "Via: {}\r\n",
-                    Request::new("INVITE", "sip:x", alice(), "c1")
-                        .sent_by
-                        .clone()
-                        + ";branch=z9hG4bK-c1-INVITE"
-                ),
-                "",
-            ),
-            Counter::DropViaCount,
-        ),
-    ];
-    for (text, counter) in forged {
-        assert_ne!(text, good);
-        sim.send(bob, text.clone());
-        sim.run_for(ms(5));
-        assert_eq!(
-            sim.count(counter),
-            if counter == Counter::DropCseqMismatch {
-                sim.count(counter)
-            } else {
-                1
-            },
-            "{text}"
-        );
-    }
-    assert_eq!(sim.count(Counter::DropCseqMismatch), 2);
-    assert_eq!(sim.labels(alice()), ["100"]);
-    sim.run_to_end();
 }

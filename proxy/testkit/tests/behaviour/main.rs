@@ -2,6 +2,13 @@
 //!
 //! One file a behaviour. An id like `D6` names the fault that must be survived.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests panic"
+)]
+
 mod answers_too_late;
 mod cancel_again;
 mod cancel_before_provisional;
@@ -12,6 +19,7 @@ mod decider_extends;
 mod decider_fails;
 mod decider_silent;
 mod fallback_forwards;
+mod foreign_response;
 mod fork;
 mod headers_per_branch;
 mod in_dialog;
