@@ -1,6 +1,9 @@
 //! The command line.
 
+mod call;
 mod check;
+mod demo;
+mod interrupt;
 mod run;
 
 use std::path::PathBuf;
@@ -32,6 +35,10 @@ enum Command {
     Run(Run),
     /// Check a configuration file and print what would run
     Check(Check),
+    /// Place one call over UDP and draw its ladder
+    Call(Box<call::Call>),
+    /// See every way a call can be decided, on a system of its own on loopback
+    Demo(demo::Demo),
 }
 
 /// The file, as several commands take it.
@@ -67,5 +74,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run::run(&args.file.config, args.log_format),
         Command::Check(args) => check::check(&args.file.config),
+        Command::Call(args) => call::call(&args),
+        Command::Demo(args) => demo::demo(args),
     }
 }
