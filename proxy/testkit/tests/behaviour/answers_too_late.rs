@@ -1,7 +1,7 @@
 //! D4: answers nobody waits for.
 
-use sigbox_core::{Counter, Input, Settings, Token, TransactionKey};
-use sigbox_testkit::{Script, Sim, plans};
+use sigbox_core::{Counter, Failover, Input, Plan, RoutePlan, Settings, Token, TransactionKey};
+use sigbox_testkit::{Script, Sim, Verdict, plans};
 
 use crate::world::*;
 
@@ -62,5 +62,27 @@ fn d4_unknown_finished_and_reused_transactions_ignore_answers() {
     });
     sim.run_for(ms(50));
     assert!(sim.seen(CAROL.parse().unwrap()).is_empty());
+    sim.run_to_end();
+}
+
+#[test]
+fn d4_an_answer_to_an_earlier_attempt_decides_nothing() {
+    let mut sim = Sim::new(Settings::default(), |_, asked| match asked.attempt {
+        1 => {
+            let routes = vec![plans::route(TO_BOB, 0)];
+            let plan = Plan::Route(RoutePlan::new(routes, Failover::Any, true).unwrap());
+            Verdict::After(ms(1), Ok(plan))
+        }
+        _ => Verdict::Silent,
+    });
+    sim.callee(BOB, Script::refuses(503));
+    call(&mut sim, ms(20));
+    assert_eq!(sim.asked.len(), 2);
+    let token = sim.asked[0].token;
+    let answer = Ok(plans::serial(&[TO_CAROL]));
+    sim.input(Input::Decision { token, answer });
+    sim.run_for(ms(20));
+    assert!(sim.seen(CAROL.parse().unwrap()).is_empty());
+    assert_eq!(sim.count(Counter::AnswerLate), 1);
     sim.run_to_end();
 }
