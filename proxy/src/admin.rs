@@ -68,7 +68,6 @@ impl Admin {
                 // A lookup that hangs in the resolver does not keep the process.
                 runtime.shutdown_background();
             })?;
-        tracing::info!(transport = "http", %address, "listening");
         Ok(Self {
             address,
             handle,

@@ -32,8 +32,7 @@ pub(super) fn run(path: &Path, log_format: Option<LogFormat>) -> ExitCode {
     for warning in config.warnings.lines() {
         tracing::warn!(file = %path.display(), "{warning}");
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %config.node, "starting");
-    match node::run(config, &logging) {
+    match node::run(config, logging.drops()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
-use super::{Config, listen, reload, rules, sections};
+use super::{Config, listen, nats, reload, rules, secrets, sections};
 use crate::decision::PlanContext;
 
 /// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
@@ -20,12 +20,22 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
         let faults = syntax.iter().map(|error| {
             Diagnostic::error(error.span(), "this is not TOML").label(error.message())
         });
-        return Err(Report::new(path, text, faults.collect()));
+        return Err(Report::new(
+            path,
+            text,
+            faults.collect(),
+            &secrets::guessed(text),
+        ));
     }
     let faults = Faults::default();
     let root = Section::root(table.get_ref(), &faults);
     let config = whole(path, &root, running);
-    let found = Report::new(path, text, faults.into_inner());
+    let found = Report::new(
+        path,
+        text,
+        faults.into_inner(),
+        &secrets::of(text, table.get_ref()),
+    );
     match config {
         Some(mut config) if found.count(Severity::Error) == 0 => {
             config.warnings = found;
@@ -43,11 +53,11 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         section.refuse_unknown(inner);
         section
     };
-    let [sip, nats, decision, events, admin, log, limits, runtime] = [
+    let [sip, bus, decision, events, admin, log, limits, runtime] = [
         "sip", "nats", "decision", "events", "admin", "log", "limits", "runtime",
     ]
     .map(table);
-    let breaker = nats.table("breaker", "nats.breaker");
+    let breaker = bus.table("breaker", "nats.breaker");
     breaker.refuse_unknown(&[]);
 
     let node = sections::node(root);
@@ -70,7 +80,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
             .collect(),
     };
     let exchange = sections::exchange(&decision);
-    let nats = sections::nats(&nats, &breaker);
+    let nats = nats::read(&bus, &breaker);
     let admin = sections::admin(&admin);
     let log = sections::log(&log);
     let events = sections::events(&events);
@@ -111,7 +121,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         log,
         events,
         runtime,
-        warnings: Report::new(path, "", Vec::new()),
+        warnings: Report::new(path, "", Vec::new(), &[]),
     };
     Some(match running {
         Some(running) => reload::settle(root, config, running),

@@ -37,7 +37,7 @@ pub(super) fn plan(
             let names = known
                 .map(|(name, _)| name.as_str())
                 .chain(not_decision.iter().copied());
-            rule.faults.push(unknown(key, span, rule.name, names));
+            rule.faults.push(unknown(key, span, &rule.shown, names));
             continue;
         };
         sound &= refuse_unknown(rule, &schema, field, value, key);

@@ -29,8 +29,6 @@ pub struct Diagnostic {
     pub related: Vec<(Range<usize>, String)>,
     /// What to do.
     pub help: Option<String>,
-    /// The line holds a password: say where it is, do not show it.
-    pub secret: bool,
 }
 
 impl Diagnostic {
@@ -43,7 +41,6 @@ impl Diagnostic {
             label: String::new(),
             related: Vec::new(),
             help: None,
-            secret: false,
         }
     }
 
@@ -86,12 +83,18 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(path: &Path, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
+    /// `secrets` are the places of `text` that are never shown.
+    pub(super) fn new(
+        path: &Path,
+        text: &str,
+        mut diagnostics: Vec<Diagnostic>,
+        secrets: &[Range<usize>],
+    ) -> Self {
         // Stable: what is about the whole file comes last, in the order it was found.
         diagnostics.sort_by_key(|found| found.span.as_ref().map_or(usize::MAX, |span| span.start));
         Self {
             path: path.to_owned(),
-            text: text.into(),
+            text: masked(text, secrets).into(),
             diagnostics,
         }
     }
@@ -161,9 +164,9 @@ impl Report {
         };
         writeln!(f, "{severity}: {}", printable(&found.message))?;
         let Some(span) = &found.span else {
-            writeln!(f, "  --> {}", self.path.display())?;
+            writeln!(f, " --> {}", self.path.display())?;
             return match &found.help {
-                Some(help) => writeln!(f, "   = help: {}", printable(help)),
+                Some(help) => writeln!(f, "  = help: {}", printable(help)),
                 None => Ok(()),
             };
         };
@@ -200,22 +203,13 @@ impl Report {
                 writeln!(f, "{pad}...")?;
             }
             last = Some(place.line);
-            if found.secret {
-                writeln!(
-                    f,
-                    "{:>gutter$} | (not shown: it may hold a secret)",
-                    place.line
-                )?;
-            } else {
-                writeln!(f, "{:>gutter$} | {}", place.line, place.text)?;
-                let marks = mark.to_string().repeat(place.width);
-                let line = format!(
-                    "{pad} | {}{marks} {}",
-                    " ".repeat(place.indent),
-                    printable(label)
-                );
-                writeln!(f, "{}", line.trim_end())?;
-            }
+            writeln!(f, "{:>gutter$} | {}", place.line, place.text)?;
+            let (indent, marks) = (
+                " ".repeat(place.indent),
+                mark.to_string().repeat(place.width),
+            );
+            let line = format!("{pad} | {indent}{marks} {}", printable(label));
+            writeln!(f, "{}", line.trim_end())?;
         }
         if let Some(help) = &found.help {
             writeln!(f, "{pad} = help: {}", printable(help))?;
@@ -257,6 +251,19 @@ impl Place {
     }
 }
 
+/// The text with every byte of the secrets an asterisk, so that places stay what they are.
+fn masked(text: &str, secrets: &[Range<usize>]) -> String {
+    let mut masked = text.to_owned();
+    for secret in secrets {
+        let (start, end) = (
+            floor_boundary(text, secret.start),
+            floor_boundary(text, secret.end),
+        );
+        masked.replace_range(start..end, &"*".repeat(end - start));
+    }
+    masked
+}
+
 fn floor_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -285,7 +292,12 @@ fn printable(text: &str) -> String {
 /// The text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Report> {
     let failed = |message: String, help: &str| {
-        Report::new(path, "", vec![Diagnostic::error(None, message).help(help)])
+        Report::new(
+            path,
+            "",
+            vec![Diagnostic::error(None, message).help(help)],
+            &[],
+        )
     };
     let bytes = std::fs::read(path).map_err(|error| {
         let help = match error.kind() {
@@ -313,7 +325,7 @@ mod tests {
     use super::*;
 
     fn print(text: &str, found: Diagnostic) -> String {
-        Report::new(Path::new("sigbox.toml"), text, vec![found]).to_string()
+        Report::new(Path::new("sigbox.toml"), text, vec![found], &[]).to_string()
     }
 
     #[test]
@@ -346,13 +358,20 @@ sigbox.toml: 1 error"
     }
 
     #[test]
-    fn a_line_with_a_secret_is_not_shown_and_escapes_are_defused() {
-        let mut found = Diagnostic::error(Some(0..1), "bad \u{1b}[31m");
-        found.secret = true;
-        let printed = print("password = 'hunter2'", found);
-        assert!(
-            !printed.contains("hunter2") && !printed.contains('\u{1b}'),
-            "{printed}"
+    fn escapes_are_defused() {
+        let printed = print(
+            "a = '\u{1b}[2J'",
+            Diagnostic::error(Some(0..1), "bad \u{1b}[31m"),
         );
+        assert!(!printed.contains('\u{1b}'), "{printed}");
+    }
+
+    #[test]
+    fn secrets_are_masked_and_places_stay() {
+        let text = "token = 'hünter2' # ü";
+        let found = Diagnostic::error(Some(20..23), "odd");
+        let report = Report::new(Path::new("sigbox.toml"), text, vec![found], &[8..18]);
+        let printed = report.to_string();
+        assert!(printed.contains("token = ********** # ü"), "{printed}");
     }
 }

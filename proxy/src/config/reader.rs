@@ -27,10 +27,11 @@ impl Faults {
 }
 
 /// One table.
-#[derive(Clone, Copy)]
 pub(super) struct Section<'a> {
     /// As in [`Key::section`](super::Key::section).
     pub(super) name: &'static str,
+    /// As it is called in messages: `fallback`, though its section is `rule`.
+    pub(super) shown: String,
     table: Option<&'a DeTable<'a>>,
     /// The table's own place, when it has one.
     pub(super) span: Option<(usize, usize)>,
@@ -42,6 +43,7 @@ impl<'a> Section<'a> {
     pub(super) fn root(table: &'a DeTable<'a>, faults: &'a Faults) -> Self {
         Self {
             name: "",
+            shown: String::new(),
             table: Some(table),
             span: None,
             faults,
@@ -56,6 +58,7 @@ impl<'a> Section<'a> {
             table: value.table(&format!("`{}` must be a table", value.key)),
             span: Some((span.start, span.end)),
             faults: value.faults,
+            shown: value.key,
         }
     }
 
@@ -65,6 +68,7 @@ impl<'a> Section<'a> {
             Some(value) => Self::of(name, value),
             None => Self {
                 name,
+                shown: name.to_owned(),
                 table: None,
                 span: None,
                 faults: self.faults,
@@ -177,7 +181,7 @@ impl<'a> Section<'a> {
 
     /// `decision.budget_ms`
     pub(super) fn path(&self, key: &str) -> String {
-        match self.name {
+        match self.shown.as_str() {
             "" => key.to_owned(),
             section => format!("{section}.{key}"),
         }
@@ -193,7 +197,7 @@ impl<'a> Section<'a> {
             if known.contains(&key) {
                 continue;
             }
-            let here = match self.name {
+            let here = match self.shown.as_str() {
                 "" => "at the top of the file".to_owned(),
                 section => format!("in `{section}`"),
             };

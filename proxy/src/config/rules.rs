@@ -54,7 +54,7 @@ pub(super) fn read(root: &Section<'_>, around: &Around<'_>) -> Rules {
                 None,
                 "there is no `[[fallback]]`: callers get 503 when nobody decides in time",
             )
-            .help("add one at the end, such as\n\n     [[fallback]]\n     action = \"route\"\n     routes = [{ dst_uri = \"sip:192.0.2.9:5060\" }]"),
+            .help("add one at the end, such as\n\n    [[fallback]]\n    action = \"route\"\n    routes = [{ dst_uri = \"sip:192.0.2.9:5060\" }]"),
         );
     }
     rules

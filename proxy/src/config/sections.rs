@@ -1,22 +1,21 @@
 //! The tables of the file, each as what it configures.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use sigbox_contracts::{Prefix, Slug};
+use sigbox_contracts::Slug;
 use sigbox_core::{Class, DecisionSettings, Limits, Timers};
 
 use super::diagnostic::Diagnostic;
 use super::reader::Section;
 use super::value::Value;
-use super::{Admin, Breaker, Events, Exchange, Log, LogFormat, Login, Nats, Runtime, Secret};
+use super::{Admin, Events, Exchange, Log, LogFormat, Runtime};
 use super::{condition, listen};
 
 const SLUG: &str = "a slug";
-const SLUG_HELP: &str = "letters a to z, digits, `_` and `-`: it becomes part of a NATS subject";
+pub(super) const SLUG_HELP: &str =
+    "letters a to z, digits, `_` and `-`: it becomes part of a NATS subject";
 
 pub(super) fn slug(value: Value<'_>) -> Option<Slug> {
     value.parsed(SLUG, Some(SLUG_HELP), |text| {
@@ -110,151 +109,6 @@ pub(super) fn timers(sip: &Section<'_>) -> Timers {
         );
     }
     timers
-}
-
-/// `[nats]`
-pub(super) fn nats(nats: &Section<'_>, breaker: &Section<'_>) -> Option<Nats> {
-    let servers = nats.list("servers", |value| {
-        value.parsed(
-            "a NATS URL",
-            Some("such as \"nats://127.0.0.1:4222\""),
-            server,
-        )
-    });
-    if servers.is_empty()
-        && let Some(value) = nats.value("servers")
-        && value
-            .one_or_many(|_| Some(()))
-            .is_some_and(|entries| entries.is_empty())
-    {
-        value.fault::<()>(
-            "`nats.servers` must name a server".to_owned(),
-            "empty",
-            None,
-        );
-    }
-    let tenant = nats.read("tenant", slug);
-    let login = login(nats);
-    Some(Nats {
-        servers,
-        prefix: nats
-            .read("prefix", |value| {
-                value.parsed("slugs joined by dots", Some(SLUG_HELP), |text| {
-                    Prefix::from_str(text).map_err(|error| error.to_string())
-                })
-            })
-            .unwrap_or_default(),
-        tenant: tenant?,
-        login,
-        ping_interval: nats.duration("ping_interval_ms").unwrap_or_default(),
-        connect_timeout: nats.duration("connect_timeout_ms").unwrap_or_default(),
-        breaker: Breaker {
-            enabled: breaker.flag("enabled"),
-            window: breaker.duration("window_ms").unwrap_or_default(),
-            min_requests: breaker.number("min_requests").unwrap_or_default(),
-            failure_ratio: breaker.share("failure_ratio"),
-            open: breaker.duration("open_ms").unwrap_or_default(),
-            probes: breaker.number("probes").unwrap_or_default(),
-        },
-    })
-}
-
-fn server(text: &str) -> Result<String, String> {
-    let (scheme, rest) = text.split_once("://").ok_or("there is no scheme")?;
-    if !matches!(scheme, "nats" | "tls") {
-        return Err(format!("`{scheme}` is neither nats nor tls"));
-    }
-    let authority = rest.trim_end_matches('/');
-    if authority.contains('@') {
-        return Err("name the user in `nats.user`, not in the URL".to_owned());
-    }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    if let Some(port) = port
-        && port.parse::<std::num::NonZeroU16>().is_err()
-    {
-        return Err(format!("`{port}` is not a port"));
-    }
-    if host
-        .trim_matches(['[', ']'])
-        .parse::<std::net::IpAddr>()
-        .is_err()
-    {
-        listen::host_name(host)?;
-    }
-    Ok(text.to_owned())
-}
-
-fn login(nats: &Section<'_>) -> Login {
-    let text = |key| nats.read(key, |value| value.text().map(str::to_owned));
-    let ways: Vec<_> = ["creds", "user", "token"]
-        .into_iter()
-        .filter_map(|key| nats.value(key))
-        .collect();
-    if let [first, second, ..] = ways.as_slice() {
-        let mut found = Diagnostic::error(
-            Some(second.span()),
-            format!(
-                "`{}` and `{}` are two ways to log in",
-                first.key, second.key
-            ),
-        )
-        .help("keep one of them");
-        found.secret = true;
-        nats.faults.push(found);
-    }
-    if let Some(path) = text("creds") {
-        if let (Err(error), Some(value)) = (std::fs::File::open(&path), nats.value("creds")) {
-            value.fault::<()>(
-                "`nats.creds` cannot be read".to_owned(),
-                &error.to_string(),
-                None,
-            );
-        }
-        return Login::Credentials(PathBuf::from(path));
-    }
-    match (
-        text("user"),
-        secret(nats, "password"),
-        secret(nats, "token"),
-    ) {
-        (Some(user), password, _) => {
-            if let (None, Some(value)) = (&password, nats.value("user"))
-                && nats.value("password").is_none()
-            {
-                value.fault::<()>(
-                    "`nats.user` needs a `password`".to_owned(),
-                    "no password",
-                    None,
-                );
-            }
-            Login::User(user, password.unwrap_or(Secret(String::new())))
-        }
-        (None, Some(_), _) if nats.value("user").is_none() => {
-            let at = nats.value("password").map(|value| value.span());
-            let mut found = Diagnostic::error(at, "`nats.password` needs a `user`");
-            found.secret = true;
-            nats.faults.push(found);
-            Login::None
-        }
-        (None, _, Some(token)) => Login::Token(token),
-        (None, ..) => Login::None,
-    }
-}
-
-/// Text that is not shown even when it is wrong.
-fn secret(nats: &Section<'_>, key: &'static str) -> Option<Secret> {
-    let value = nats.value(key)?;
-    if let toml::de::DeValue::String(text) = value.value.get_ref() {
-        return Some(Secret(text.to_string()));
-    }
-    let mut found = Diagnostic::error(Some(value.span()), format!("`{}` must be text", value.key))
-        .help("put it in quotes");
-    found.secret = true;
-    nats.faults.push(found);
-    None
 }
 
 /// The core's part of `[decision]`, without the limit of suspended transactions.

@@ -9,15 +9,18 @@ pub(super) fn closest<'c>(
     let lower = text.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.len().max(lower.len()) / 3).min(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Leaving out the unit is one slip, however long the unit: `t1` for `t1_ms`.
+fn distance(text: &str, candidate: &str) -> usize {
+    match candidate.strip_prefix(text) {
+        Some(rest) if rest.starts_with('_') => 1,
+        _ => strsim::damerau_levenshtein(text, candidate),
+    }
 }
 
 /// `a`, `b` or `c`, each in backquotes.
@@ -44,6 +47,7 @@ mod tests {
         assert_eq!(closest("BODY", keys), Some("body"));
         assert_eq!(closest("listen", keys), None);
         assert_eq!(closest("invite", ["INVITE", "REGISTER"]), Some("INVITE"));
+        assert_eq!(closest("t1", ["t2_ms", "t1_ms"]), Some("t1_ms"));
         assert_eq!(closest("", keys), None);
     }
 

@@ -1,0 +1,242 @@
+//! What `sigbox check` says about files that cannot be used: every fault at once, each with its
+//! line and what to do.
+
+use std::path::Path;
+
+use sigbox::config::Config;
+
+/// Everything that is wrong with `text`, as it is printed.
+fn report(text: &str) -> String {
+    match Config::parse(Path::new("sigbox.toml"), text) {
+        Err(report) => report.to_string(),
+        Ok(config) => panic!("nothing is wrong: {}", config.warnings),
+    }
+}
+
+#[test]
+fn keys_and_values() {
+    let printed = report(
+        r#"
+node = "Edge 1"
+nodes = 3
+
+[sip]
+listen = "udp:127.0.0.1:5060"
+record_route = "yes"
+t1 = 500
+trying_delay_ms = 200
+
+[decision]
+bugdet_ms = 200
+budget_ms = "200"
+max_attempts = -1
+ask = ["invite", "mesage", "invites"]
+headers = "P Asserted"
+
+[limits]
+drain_s = 5
+vias = 1.5
+
+[lgo]
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn addresses() {
+    let printed = report(
+        r#"
+[sip]
+listen = [
+    "udp:127.0.0.1:5060",
+    { address = "udp:127.0.0.1:5060", advertise = "sip.example.com" },
+    "tcp:127.0.0.1:5060",
+    "udp:0.0.0.0:5061",
+    "127.0.0.1:5062",
+    { address = "udp:[::1]", advertize = "x" },
+    { advertise = "sip.example.com:sip" },
+]
+aliases = ["example.com", "ex ample.com"]
+
+[admin]
+listen = "0.0.0.0:9090"
+
+[nats]
+servers = ["127.0.0.1:4222", "http://127.0.0.1:4222", "nats://a:b@127.0.0.1:4222", "nats://127.0.0.1:99999"]
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn rules() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[[rule]]
+name = "conditions"
+method = ["invite", "FOO"]
+source = ["192.0.2.0/33", "192.0.2.1/24", "office"]
+listener = "udp:127.0.0.1:5070"
+user_regex = "^(0800"
+domain = "*.example..com"
+header = { "User Agent" = "x", "From" = "re:[a-" }
+action = "ask"
+
+[[rule]]
+method = "INVITE"
+action = "forward"
+
+[[rule]]
+method = "INVITE"
+
+[[rule]]
+cause = "timeout"
+action = "reject"
+status = 403
+
+[[rule]]
+user = "0800"
+action = "reject"
+status = 403
+tenant = "free"
+
+[[fallback]]
+cause = "time_out"
+action = "reject"
+status = 503
+
+[[fallback]]
+action = "ask"
+
+[fallbacks]
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn decisions_in_rules() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[[rule]]
+user = "1"
+action = "reject"
+status = 200
+
+[[rule]]
+user = "2"
+action = "route"
+routes = []
+
+[[rule]]
+user = "3"
+routes = [
+    { dst_uri = "sip:192.0.2.20:5060" },
+    { dst_uri = "http://192.0.2.21", fr_timer = 2000 },
+]
+
+[[rule]]
+user = "4"
+action = "route"
+routes = [{ dst_uri = "sip:127.0.0.1:5060" }]
+
+[[rule]]
+user = "5"
+action = "route"
+[[rule.routes]]
+dst_uri = "sip:192.0.2.20:5060"
+fr_timer_ms = 2000
+[rule.routes.headers.set]
+"X-Carrier" = "a\r\nX-Evil: 1"
+
+[[rule]]
+user = "6"
+action = "route"
+[[rule.routes]]
+dst_uri = "sip:192.0.2.20:5060"
+socket = "udp:127.0.0.1:5070"
+
+[[rule]]
+user = "7"
+action = "reject"
+status = 403
+contacts = [{ uri = "sip:a@b" }]
+
+[[fallback]]
+action = "redirect"
+contact = [{ uri = "sip:a@b" }]
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn what_does_not_fit_together() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+t1_ms = 1000
+t2_ms = 500
+fr_inv_timer_ms = 60000
+
+[nats]
+password = 1234
+token = "hunter2"
+user = "sigbox"
+
+[decision]
+budget_ms = 20000
+
+[[rule]]
+name = "all"
+action = "ask"
+budget_ms = 30000
+
+[[rule]]
+action = "reject"
+status = 404
+
+[[rule]]
+method = "INVITE"
+action = "pass"
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn what_is_not_toml() {
+    let printed = report(
+        "[sip]\nlisten = udp:127.0.0.1:5060\n\n[decision\nbudget_ms = 200\nbudget_ms = 300\n",
+    );
+    insta::assert_snapshot!(printed);
+}
+
+/// Warnings alone do not stop anyone.
+#[test]
+fn what_is_odd_but_can_run() {
+    let config = Config::parse(
+        Path::new("sigbox.toml"),
+        "[sip]\nlisten = \"udp:127.0.0.1:0\"\n[[rule]]\naction = \"ask\"\n[[rule]]\nname = \"late\"\naction = \"reject\"\nstatus = 403\n",
+    )
+    .unwrap();
+    let printed = config.warnings;
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let report = Config::load(Path::new("/nonexistent/sigbox.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(report.contains("cannot read the configuration"), "{report}");
+    assert!(report.contains("/nonexistent/sigbox.toml"), "{report}");
+}

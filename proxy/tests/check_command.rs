@@ -1,0 +1,96 @@
+//! `sigbox check` and `sigbox run` as a person meets them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn sigbox(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sigbox"))
+        .args(args)
+        .env_remove("SIGBOX_LOG")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_broken_file_fails_the_check_and_the_run_alike() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        "[sip]\nlisten = 5060\n[decision]\nbudget_ms = 0\n",
+    )
+    .unwrap();
+    let path = file.path().to_str().unwrap();
+    for command in ["check", "run"] {
+        let output = sigbox(&[command, "-c", path]);
+        assert_eq!(output.status.code(), Some(1), "{command}");
+        let said = text(&output.stderr);
+        assert_eq!(said.matches("error: ").count(), 2, "{said}");
+        assert!(
+            said.contains(&format!("{path}:2:10")) && said.contains(&format!("{path}:4:13")),
+            "{said}"
+        );
+        assert!(said.trim_end().ends_with("2 errors, 1 warning"), "{said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_good_file_is_summed_up() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigbox.example.toml");
+    let output = sigbox(&["check", "-c", example.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in [
+        "is fine",
+        "udp:127.0.0.1:5060",
+        "scanners",
+        "shed when full",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_runtime_failure_with_its_address() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = format!(
+        "[sip]\nlisten = \"udp:{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[nats]\nservers = \"nats://127.0.0.1:1\"\n"
+    );
+    std::fs::write(file.path(), config).unwrap();
+    let output = sigbox(&[
+        "run",
+        "-c",
+        file.path().to_str().unwrap(),
+        "--log-format",
+        "json",
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains(&address.to_string()), "{said}");
+    for line in said.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigbox.example.toml");
+    let output = Command::new(env!("CARGO_BIN_EXE_sigbox"))
+        .args(["run", "-c", example.to_str().unwrap()])
+        .env("SIGBOX_LOG", "info,sigbox=loud")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("SIGBOX_LOG"),
+        "{}",
+        text(&output.stderr)
+    );
+}
