@@ -331,6 +331,8 @@ mod tests {
             (b"sip:a@b@c", Reason::Uri),
             (b"sip:host:5060;x=y@z", Reason::Uri),
             (b"sip:host;x=y?a=b@c@d", Reason::Uri),
+            (b"sip:u@host?a=b@c", Reason::Uri),
+            (b"sip:host:5060?a=b@c", Reason::Uri),
             (b"sip:a@", Reason::Uri),
             (b"sip:a@b c", Reason::Uri),
             (b"sip:a@b:", Reason::Uri),

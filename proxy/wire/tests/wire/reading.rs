@@ -190,6 +190,10 @@ fn an_index_is_used_again_without_a_trace_of_the_message_before() {
         assert_eq!(response.header(id), None);
     }
     assert_eq!(response.body(), b"");
+    let short = with(&[]);
+    index.parse(INVITE.as_bytes(), &Limits::default()).unwrap();
+    index.parse(&short, &Limits::default()).unwrap();
+    Message::new(&short, &index).validate().unwrap();
 }
 
 #[test]
