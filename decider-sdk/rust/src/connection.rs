@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{Client, Event};
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::Error;
@@ -14,8 +15,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to reach NATS. A decider that is missing means calls that fall back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Opens the connection. Returns before NATS has answered: a decider may be started first.
-pub(crate) async fn open(settings: Settings, service: &Service) -> Result<Client, Error> {
+/// Opens the connection. Returns before NATS has answered: a decider may be started first. `lost` wakes whoever waits
+/// for the connection to break.
+pub(crate) async fn open(
+    settings: Settings,
+    service: &Service,
+    lost: Arc<Notify>,
+) -> Result<Client, Error> {
     let mut options = settings.connection;
     if let Some(path) = settings.credentials {
         options = options
@@ -31,6 +37,9 @@ pub(crate) async fn open(settings: Settings, service: &Service) -> Result<Client
         .ping_interval(PING_INTERVAL)
         .reconnect_delay_callback(pause)
         .event_callback(move |event| {
+            if event == Event::Disconnected {
+                lost.notify_waiters();
+            }
             log(&event, &state);
             std::future::ready(())
         })

@@ -8,6 +8,7 @@ use async_nats::ConnectOptions;
 use futures_util::stream::SelectAll;
 use sigbox_contracts::Class;
 use sigbox_contracts::subject::{EventKind, QUEUE_GROUP};
+use tokio::sync::Notify;
 use tracing::info;
 
 use crate::call::Call;
@@ -153,7 +154,8 @@ impl Decider {
             concurrency: settings.concurrency,
             drain_time: settings.drain_time,
         };
-        let client = connection::open(settings, &service).await?;
+        let lost = Arc::new(Notify::new());
+        let client = connection::open(settings, &service, Arc::clone(&lost)).await?;
 
         // The commands wait in the client until there is a connection.
         let mut queries = SelectAll::new();
@@ -177,7 +179,7 @@ impl Decider {
         let id = registration.id().to_owned();
         info!(decider = service.decider(), id, classes = service.classes(), %prefix,
             tenant = tenant.as_ref().map_or("*", |tenant| tenant.as_str()), "ready");
-        let link = Arc::new(Link::new(client, &service.decider()));
+        let link = Arc::new(Link::new(client, &service.decider(), lost));
         let worker = Worker::new(
             Arc::clone(&service),
             link,

@@ -5,6 +5,8 @@ use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Subject};
 use bytes::Bytes;
 use sigbox_contracts::{Decision, header};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// A reply that NATS did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,13 +36,18 @@ pub(crate) struct Link {
     client: Client,
     /// `Sigbox-Decider`, made once: a reply clones it.
     headers: HeaderMap,
+    lost: Arc<Notify>,
 }
 
 impl Link {
-    pub(crate) fn new(client: Client, decider: &str) -> Self {
+    pub(crate) fn new(client: Client, decider: &str, lost: Arc<Notify>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::DECIDER, decider);
-        Self { client, headers }
+        Self {
+            client,
+            headers,
+            lost,
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -49,6 +56,11 @@ impl Link {
 
     pub(crate) fn connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Resolves when the connection breaks, if it does after this was made and enabled.
+    pub(crate) fn lost(&self) -> Notified<'_> {
+        self.lost.notified()
     }
 
     /// Hands a reply to the connection; waits for room there no longer than `within`, which is how long somebody

@@ -131,7 +131,11 @@ impl Worker {
         info!(in_hand = self.in_hand.len(), "stopping: no new queries");
         let until = Instant::now() + self.drain_time;
         self.registration.close();
-        let mut arriving = self.link.connected();
+        let link = Arc::clone(&self.link);
+        let lost = link.lost();
+        tokio::pin!(lost);
+        lost.as_mut().enable();
+        let mut arriving = link.connected();
         if arriving {
             let unsubscribed = async {
                 for queries in self.queries.iter_mut() {
@@ -145,6 +149,8 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = sleep_until(until) => break,
+                // What was on its way is lost, and the proxy has been told so by its own connection or by time.
+                () = &mut lost, if arriving => arriving = false,
                 Some(event) = self.cancelled.next() => self.cancel(&event),
                 Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
                 query = self.queries.next(), if arriving => match query {
