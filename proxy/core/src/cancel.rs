@@ -22,7 +22,7 @@ impl Context {
             extra: b"",
         };
         env.reply(cancel, flow, &answer);
-        if !self.is_invite() || self.server.is_final() || self.cancelled {
+        if !self.is_invite() || self.server.is_final() {
             return;
         }
         self.cancelled = true;

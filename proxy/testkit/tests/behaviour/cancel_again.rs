@@ -8,7 +8,15 @@ use crate::world::*;
 #[test]
 fn t15_a_repeated_cancel_is_answered_200_again_and_cancels_once() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
-    let bob = sim.callee(BOB, Script::rings());
+    // Bob answers the CANCEL at once, and the INVITE later.
+    let script = Script::responds(&[(0, 180), (200, 487)]);
+    let bob = sim.callee(
+        BOB,
+        Script {
+            cancellable: false,
+            ..script
+        },
+    );
     let invite = call(&mut sim, ms(50));
     for _ in 0..3 {
         sim.send(alice(), invite.hop_by_hop("CANCEL", None).text());
@@ -20,6 +28,7 @@ fn t15_a_repeated_cancel_is_answered_200_again_and_cancels_once() {
         .filter(|seen| seen.text.contains("CSeq: 1 CANCEL"));
     assert!(to_cancel.clone().all(|seen| seen.status() == 200));
     assert_eq!(to_cancel.count(), 3);
+    sim.run_for(ms(200));
     assert_eq!(sim.labels(bob), ["INVITE", "CANCEL", "ACK"]);
     acknowledge_failure(&mut sim, &invite, "487");
     sim.run_to_end();

@@ -22,6 +22,17 @@ fn t9_no_reply_ever_and_no_transaction() {
 }
 
 #[test]
+fn t9_an_ack_outside_any_dialog_is_not_relayed_though_it_names_our_route() {
+    let mut sim = silent(Settings::default());
+    let bob = sim.callee(BOB, Script::rings());
+    let ack = Request::new("ACK", "sip:bob@192.0.2.20", alice(), "s");
+    sim.send(alice(), ack.with("Route: <sip:192.0.2.1:5060;lr>").text());
+    sim.run_for(secs(1));
+    assert!(sim.seen(bob).is_empty());
+    assert_eq!(sim.count(Counter::DropStrayAck), 1);
+}
+
+#[test]
 fn t9_an_ack_with_the_wrong_branch_does_not_confirm_a_failure() {
     let mut sim = Sim::always(Settings::default(), plans::reject(404));
     let invite = call(&mut sim, ms(10));
