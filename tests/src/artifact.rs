@@ -31,7 +31,11 @@ pub fn sample_file(path: &str) -> Result<PathBuf> {
 ///
 /// Cargo hands a test only the binaries of its own package, so this looks beside the test executable
 /// (`target/<profile>/deps/..`), and asks cargo for a build when the program is missing or older than its sources.
+/// With `SIGBOX_BIN_DIR` set, the programs in that directory are taken as they are: an installed release can be tested.
 pub fn workspace_binary(package: &str) -> Result<PathBuf> {
+    if let Some(directory) = env::var_os("SIGBOX_BIN_DIR") {
+        return Ok(Path::new(&directory).join(package));
+    }
     let executable = env::current_exe()?;
     let profile = executable
         .ancestors()

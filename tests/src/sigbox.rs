@@ -70,7 +70,9 @@ impl Setup {
     /// How long deciders have, for tests in which they say nothing.
     #[must_use]
     pub fn budget_ms(self, milliseconds: u32) -> Self {
+        let longest = milliseconds.max(10_000).to_string();
         self.set("decision", "budget_ms", &milliseconds.to_string())
+            .set("decision", "max_wait_ms", &longest)
     }
 
     /// Appends `[[rule]]` or `[[fallback]]` tables.
@@ -258,15 +260,8 @@ impl Sigbox {
 /// The address in a log line (JSON) that says `listening` for that transport: `udp`, or `http` for the admin server.
 pub fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
     let record: Value = serde_json::from_str(line).ok()?;
-    let fields = if record["fields"].is_object() {
-        &record["fields"]
-    } else {
-        &record
-    };
-    let is_wanted = fields["message"] == "listening" && fields["transport"] == transport;
-    if is_wanted {
-        fields["address"].as_str()?.parse().ok()
-    } else {
-        None
+    if record["message"] != "listening" || record["transport"] != transport {
+        return None;
     }
+    record["address"].as_str()?.parse().ok()
 }

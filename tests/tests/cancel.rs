@@ -103,7 +103,7 @@ fn t15_a_cancel_is_answered_as_often_as_it_comes() -> Result<()> {
 #[test]
 fn t15_a_cancel_for_nothing_is_answered_with_481() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let sigbox = Setup::routing_to(&bob).start()?;
+    let sigbox = Setup::routing_to(&bob).set("sip", "t1_ms", "50").start()?;
     let never_sent = alice.request("CANCEL", &sigbox.uri("bob"));
     alice.send(sigbox.sip(), never_sent.to_string())?;
     alice.expect(481)?;
@@ -112,6 +112,12 @@ fn t15_a_cancel_for_nothing_is_answered_with_481() -> Result<()> {
     bob.reply(&bob.expect_request("INVITE")?, 200, "OK")?;
     call.establish()?;
     bob.expect_request("ACK")?;
+    // Answered, and still there to absorb retransmissions (RFC 6026 §7.1): 200, but there is nothing left to cancel.
+    call.cancel()?;
+    assert_eq!(alice.expect(200)?.method(), "CANCEL");
+    bob.expect_quiet(sigbox.sip())?;
+    // 64 times T1 later it is gone.
+    sigbox.wait_for_count("sigbox_transactions_lingering", &[], 0)?;
     call.cancel()?;
     alice.expect(481)?;
     bob.expect_quiet(sigbox.sip())
