@@ -25,11 +25,11 @@ function decide(rates, call, ctx) {
 
   const found = rates.lookup(number);
   if (found === undefined) return reject(404).because(`no prefix for ${number}`);
-  const { prefix, mode, uri } = /** @type {Rate} */ (found[0]);
+  const { prefix, mode } = /** @type {Rate} */ (found[0]);
   const why = `prefix ${prefix} -> ${found.map(({ carrier }) => carrier).join(", ")}`;
 
   if (mode.startsWith("reject:")) return reject(Number(mode.slice("reject:".length))).because(why);
-  if (mode === "redirect") return redirect(uri).because(why);
+  if (mode === "redirect") return redirect(found.map(({ uri }) => uri)).because(why);
   if (mode === "parallel") return parallel(...found.map(target)).because(why);
   if (mode === "silent") return silence(ctx);
   return serial(...found.map(target)).because(why);

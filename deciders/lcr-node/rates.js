@@ -1,4 +1,4 @@
-import { readFileSync, watchFile, unwatchFile } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 /**
  * @typedef {object} Rate  One line of the file.
@@ -55,12 +55,17 @@ export class Rates {
  * @param {{ everyMs?: number, onReload?: () => void, onError?: (message: string) => void }} [options]
  */
 export function watchRates(path, { everyMs = 1_000, onReload = () => {}, onError = console.error } = {}) {
-  const watched = { rates: new Rates(readFileSync(path, "utf8")), close: () => unwatchFile(path, reload) };
-  // Polling the name and not the inode: editors and config maps replace the file.
-  watchFile(path, { interval: everyMs, persistent: false }, reload);
+  // Taken before the file is read: a change in between is seen the next time.
+  let seen = stamp(path);
+  const watched = { rates: new Rates(readFileSync(path, "utf8")), close: () => clearInterval(timer) };
+  // Looking at the name and not watching the file itself: editors and config maps put another one in its place.
+  const timer = setInterval(reloadIfChanged, everyMs).unref();
   return watched;
 
-  function reload() {
+  function reloadIfChanged() {
+    const now = stamp(path);
+    if (now === seen) return;
+    seen = now;
     try {
       watched.rates = new Rates(readFileSync(path, "utf8"));
       onReload();
@@ -68,6 +73,12 @@ export function watchRates(path, { everyMs = 1_000, onReload = () => {}, onError
       onError(`${path}: ${error instanceof Error ? error.message : error}; the rates stay as they were`);
     }
   }
+}
+
+/** Which file this is and when it was last written. @param {string} path */
+function stamp(path) {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
 }
 
 /** @param {string} line @param {number} number @returns {Rate} */
@@ -78,7 +89,7 @@ function parse(line, number) {
   if (more.length > 0) throw fail("more columns than the header");
   if (rate.prefix === "") throw fail("prefix is empty");
   if (!MODE.test(rate.mode)) throw fail(`mode "${mode}": one of serial, parallel, redirect, silent, reject:STATUS`);
-  if (Number.isNaN(rate.cost)) throw fail(`cost "${cost}" is no number`);
+  if (!Number.isFinite(rate.cost)) throw fail(`cost "${cost}" is no number`);
   if (uri === "" && ["serial", "parallel", "redirect"].includes(rate.mode)) throw fail(`mode ${rate.mode} needs a uri`);
   if (timeout === "") return rate;
   if (!/^[1-9]\d*$/.test(timeout)) throw fail(`timeout_ms "${timeout}" is no number of milliseconds`);

@@ -14,6 +14,7 @@ export const TARGET = fileURLToPath(new URL("../src/contract.ts", import.meta.ur
 
 /** The text of src/contract.ts. */
 export async function contractTypes() {
+  /** @type {Record<string, any>} */
   const $defs = {};
   for (const name of SCHEMAS) {
     const url = new URL(`../../../contracts/schema/${name}.json`, import.meta.url);
@@ -26,6 +27,7 @@ export async function contractTypes() {
     }
   }
   const titles = Object.keys($defs).map((name) => [name, { $ref: `#/$defs/${name}` }]);
+  /** @type {import("json-schema-to-typescript").JSONSchema} */
   const root = { type: "object", $defs: typesOnly($defs), properties: Object.fromEntries(titles), required: [] };
   const text = await compile(root, ROOT, {
     // What the schema does not name, readers ignore and writers do not write: it has no type.
@@ -40,6 +42,9 @@ export async function contractTypes() {
  * Leaves out what says which fields go together: TypeScript would make intersections nobody can read of it,
  * and the SDK checks that on every decision. A reference becomes the name of its type: the compiler would copy
  * the type for every reference that has a description of its own.
+ *
+ * @param {any} schema
+ * @returns {any}
  */
 function typesOnly(schema) {
   if (Array.isArray(schema)) return schema.map(typesOnly);

@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import Ajv2020 from "ajv/dist/2020.js";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { extend, parallel, pass, redirect, reject, route, serial, to, validate } from "../dist/index.js";
 
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
 const schema = ajv.compile(JSON.parse(readFileSync(new URL("../../../contracts/schema/decision.json", import.meta.url), "utf8")));
 
-/** The document an answer makes; it must satisfy the schema and this SDK's own check. @param {object} answer */
+/**
+ * The document an answer makes; it must satisfy the schema and this SDK's own check.
+ *
+ * @param {object} answer
+ * @returns {any}
+ */
 function document(answer) {
   const made = JSON.parse(JSON.stringify(answer));
-  assert.ok(schema(made), JSON.stringify(schema.errors));
   validate(made);
+  assert.ok(schema(made), JSON.stringify(schema.errors));
   return made;
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
-import Ajv2020 from "ajv/dist/2020.js";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { decider, Invalid, parseDecision, pass, validate } from "../dist/index.js";
 import { INVALID_REASONS } from "../dist/invalid.js";
 import { goldenExamples, harness, sampleQuery } from "../dist/testing.js";
