@@ -1,6 +1,8 @@
 //! What `sigbox check` says about files that cannot be used: every fault at once, each with its
 //! line and what to do.
 
+#![expect(clippy::panic, reason = "a test that cannot go on has failed")]
+
 use std::path::Path;
 
 use sigbox::config::Config;

@@ -370,7 +370,12 @@ sigbox.toml: 1 error"
     fn secrets_are_masked_and_places_stay() {
         let text = "token = 'hünter2' # ü";
         let found = Diagnostic::error(Some(20..23), "odd");
-        let report = Report::new(Path::new("sigbox.toml"), text, vec![found], &[8..18]);
+        let report = Report::new(
+            Path::new("sigbox.toml"),
+            text,
+            vec![found],
+            std::slice::from_ref(&(8..18)),
+        );
         let printed = report.to_string();
         assert!(printed.contains("token = ********** # ü"), "{printed}");
     }

@@ -56,510 +56,188 @@ impl fmt::Display for Holds {
     }
 }
 
-const fn live(
-    section: &'static str,
-    name: &'static str,
-    holds: Holds,
-    default: &'static str,
-    about: &'static str,
-) -> Key {
-    Key {
-        section,
-        name,
-        holds,
-        default,
-        restart: false,
-        about,
-    }
-}
-
-const fn fixed(
-    section: &'static str,
-    name: &'static str,
-    holds: Holds,
-    default: &'static str,
-    about: &'static str,
-) -> Key {
-    Key {
-        section,
-        name,
-        holds,
-        default,
-        restart: true,
-        about,
-    }
-}
-
 /// The sections that are tables, in the order of the page.
 pub(super) const TABLES: &[&str] = &[
     "sip", "nats", "decision", "events", "admin", "log", "limits", "runtime",
 ];
 
-/// All of them, section by section, in the order of the page.
-pub const KEYS: &[Key] = &[
-    fixed(
-        "",
-        "node",
-        Holds::Text("a slug: `a-z`, `0-9`, `_`, `-`"),
-        "",
-        "Name of this node in events, metrics and NATS inboxes. Default: the host name, made a slug.",
-    ),
-    fixed(
-        "sip",
-        "listen",
-        Holds::Text("`\"udp:ADDRESS:PORT\"` or `{ address, advertise }`, one or a list"),
-        "",
-        "Sockets to listen on. Required. Port 0 lets the system choose.",
-    ),
-    live(
-        "sip",
-        "aliases",
-        Holds::Text("host names or addresses, one or a list"),
-        "[]",
-        "Names that also mean this proxy in a Request-URI or Route.",
-    ),
-    live(
-        "sip",
-        "record_route",
-        Holds::Flag,
-        "true",
-        "Stay in the path of dialogs (RFC 3261 §16.6).",
-    ),
-    live(
-        "sip",
-        "server_header",
-        Holds::Text("text"),
-        "\"\"",
-        "Server header of responses made here; empty sends none.",
-    ),
-    live(
-        "sip",
-        "t1_ms",
-        Holds::Millis(50, 5000),
-        "500",
-        "RFC 3261 T1, the round-trip estimate.",
-    ),
-    live(
-        "sip",
-        "t2_ms",
-        Holds::Millis(500, 60000),
-        "4000",
-        "RFC 3261 T2, the longest retransmission interval.",
-    ),
-    live(
-        "sip",
-        "t4_ms",
-        Holds::Millis(500, 60000),
-        "5000",
-        "RFC 3261 T4, how long a message may stay in the network.",
-    ),
-    live(
-        "sip",
-        "fr_timer_ms",
-        Holds::Millis(100, 600000),
-        "",
-        "How long a branch waits for any response (Timers B and F). Default: 64 times `t1_ms`.",
-    ),
-    live(
-        "sip",
-        "fr_inv_timer_ms",
-        Holds::Millis(1000, 3600000),
-        "185000",
-        "How long an INVITE branch may ring (Timer C).",
-    ),
-    live(
-        "sip",
-        "trying_delay_ms",
-        Holds::Millis(0, 199),
-        "0",
-        "How long an INVITE over UDP may go unanswered before 100 Trying.",
-    ),
-    fixed(
-        "sip.listen",
-        "address",
-        Holds::Text("`\"udp:ADDRESS:PORT\"`"),
-        "",
-        "The socket. Required in the table form.",
-    ),
-    fixed(
-        "sip.listen",
-        "advertise",
-        Holds::Text("`\"HOST\"` or `\"HOST:PORT\"`"),
-        "",
-        "What to write into Via and Record-Route. Required when the address is 0.0.0.0 or [::].",
-    ),
-    fixed(
-        "nats",
-        "servers",
-        Holds::Text("URLs, one or a list"),
-        "[\"nats://127.0.0.1:4222\"]",
-        "NATS servers of one cluster: `nats://` or `tls://`.",
-    ),
-    fixed(
-        "nats",
-        "prefix",
-        Holds::Text("slugs joined by dots"),
-        "\"sigbox\"",
-        "First tokens of every subject.",
-    ),
-    fixed(
-        "nats",
-        "tenant",
-        Holds::Text("a slug"),
-        "\"default\"",
-        "Tenant of requests whose rule names none.",
-    ),
-    fixed(
-        "nats",
-        "creds",
-        Holds::Text("path of a file"),
-        "",
-        "Credentials file (JWT and seed).",
-    ),
-    fixed(
-        "nats",
-        "user",
-        Holds::Text("text"),
-        "",
-        "User, with `password`.",
-    ),
-    fixed(
-        "nats",
-        "password",
-        Holds::Text("text"),
-        "",
-        "Password, with `user`.",
-    ),
-    fixed(
-        "nats",
-        "token",
-        Holds::Text("text"),
-        "",
-        "Token, instead of a user.",
-    ),
-    fixed(
-        "nats",
-        "ping_interval_ms",
-        Holds::Millis(500, 60000),
-        "3000",
-        "How often an idle connection is probed; a dead server is noticed after two.",
-    ),
-    fixed(
-        "nats",
-        "connect_timeout_ms",
-        Holds::Millis(100, 60000),
-        "2000",
-        "How long one connection attempt may take.",
-    ),
-    fixed(
-        "nats.breaker",
-        "enabled",
-        Holds::Flag,
-        "true",
-        "Whether failing deciders are left alone for a while.",
-    ),
-    fixed(
-        "nats.breaker",
-        "window_ms",
-        Holds::Millis(100, 600000),
-        "10000",
-        "How far back outcomes count.",
-    ),
-    fixed(
-        "nats.breaker",
-        "min_requests",
-        Holds::Number(1, 1000000),
-        "20",
-        "How many outcomes in the window it takes to open.",
-    ),
-    fixed(
-        "nats.breaker",
-        "failure_ratio",
-        Holds::Share(0.01, 1.0),
-        "0.5",
-        "The share of timeouts, service errors and invalid answers that opens it.",
-    ),
-    fixed(
-        "nats.breaker",
-        "open_ms",
-        Holds::Millis(100, 600000),
-        "5000",
-        "How long it stays open before it tries again.",
-    ),
-    fixed(
-        "nats.breaker",
-        "probes",
-        Holds::Number(1, 1000),
-        "3",
-        "How many queries must succeed before it closes.",
-    ),
-    live(
-        "decision",
-        "budget_ms",
-        Holds::Millis(1, 60000),
-        "200",
-        "How long a decider has.",
-    ),
-    live(
-        "decision",
-        "max_wait_ms",
-        Holds::Millis(1, 180000),
-        "10000",
-        "The longest a transaction stays suspended, extensions included.",
-    ),
-    live(
-        "decision",
-        "max_attempts",
-        Holds::Number(1, 16),
-        "3",
-        "How often deciders are asked about one transaction.",
-    ),
-    live(
-        "decision",
-        "ask",
-        Holds::Text("classes, one or a list"),
-        "[\"invite\", \"register\", \"message\", \"subscribe\", \"publish\", \"options\", \"refer\", \"other\"]",
-        "What deciders are asked about when no rule matches; the rest goes to the fallback rules.",
-    ),
-    live(
-        "decision",
-        "headers",
-        Holds::Text("header names, one or a list"),
-        "[\"p-asserted-identity\", \"diversion\"]",
-        "Headers that leave in queries.",
-    ),
-    live(
-        "decision",
-        "body",
-        Holds::Flag,
-        "false",
-        "Whether bodies leave in queries.",
-    ),
-    live(
-        "decision",
-        "max_suspended",
-        Holds::Number(1, 10000000),
-        "20000",
-        "Transactions suspended at once in the whole node; more fall back at once.",
-    ),
-    live(
-        "decision",
-        "max_reply_bytes",
-        Holds::Bytes(256, 1048576),
-        "65536",
-        "The largest answer that is read.",
-    ),
-    live(
-        "decision",
-        "max_routes",
-        Holds::Number(1, 64),
-        "32",
-        "The most routes one answer may hold.",
-    ),
-    live(
-        "decision",
-        "explain_fallback",
-        Holds::Flag,
-        "false",
-        "Add `X-Sigbox-Fallback: <cause>` to responses made by a fallback rule.",
-    ),
-    live(
-        "events",
-        "publish",
-        Holds::Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`"),
-        "[\"cancelled\"]",
-        "Events published on `<prefix>.v1.event.<kind>.<tenant>`.",
-    ),
-    fixed(
-        "admin",
-        "listen",
-        Holds::Text("`\"ADDRESS:PORT\"`, loopback"),
-        "\"127.0.0.1:9090\"",
-        "Where `/healthz`, `/readyz` and `/metrics` are served.",
-    ),
-    fixed(
-        "admin",
-        "ready_without_nats",
-        Holds::Flag,
-        "true",
-        "Whether `/readyz` says 200 while NATS is away: local rules still decide then.",
-    ),
-    fixed(
-        "log",
-        "format",
-        Holds::Text("`\"text\"` or `\"json\"`"),
-        "\"text\"",
-        "How log lines look; `--log-format` wins.",
-    ),
-    fixed(
-        "log",
-        "level",
-        Holds::Text("`\"error\"`, `\"warn\"`, `\"info\"`, `\"debug\"` or `\"trace\"`"),
-        "\"info\"",
-        "What is logged; the variable `SIGBOX_LOG` wins and takes a filter such as `info,sigbox::bus=debug`.",
-    ),
-    live(
-        "limits",
-        "transactions",
-        Holds::Number(1, 100000000),
-        "100000",
-        "Open transactions in the whole node; more are answered with 503.",
-    ),
-    live(
-        "limits",
-        "message_bytes",
-        Holds::Bytes(1024, 65535),
-        "65535",
-        "The largest SIP message.",
-    ),
-    live(
-        "limits",
-        "headers",
-        Holds::Number(16, 1024),
-        "256",
-        "Header lines of one message.",
-    ),
-    live(
-        "limits",
-        "header_bytes",
-        Holds::Bytes(256, 65535),
-        "8192",
-        "The longest header line, folds included.",
-    ),
-    live(
-        "limits",
-        "vias",
-        Holds::Number(1, 255),
-        "70",
-        "Via values of one message.",
-    ),
-    fixed(
-        "runtime",
-        "shards",
-        Holds::Number(1, 64),
-        "",
-        "Threads that each run a core. Default: the number of CPU cores.",
-    ),
-    live(
-        "runtime",
-        "drain_s",
-        Holds::Seconds(0, 3600),
-        "10",
-        "How long open transactions may finish after SIGTERM.",
-    ),
-    fixed(
-        "runtime",
-        "shard_queue",
-        Holds::Number(16, 1000000),
-        "4096",
-        "Messages that may wait for another shard; more are dropped and counted.",
-    ),
-    fixed(
-        "runtime",
-        "udp_receive_buffer",
-        Holds::Bytes(4096, 1073741824),
-        "4194304",
-        "Receive buffer asked for per UDP socket; the system may give less.",
-    ),
-    fixed(
-        "runtime",
-        "udp_send_buffer",
-        Holds::Bytes(4096, 1073741824),
-        "1048576",
-        "Send buffer asked for per UDP socket; the system may give less.",
-    ),
-    live(
-        "rule",
-        "name",
-        Holds::Text("text"),
-        "",
-        "Shown in events and logs. Default: its position, `rule-1` or `fallback-1`.",
-    ),
-    live(
-        "rule",
-        "method",
-        Holds::Text("SIP methods, one or a list"),
-        "[]",
-        "The request's method.",
-    ),
-    live(
-        "rule",
-        "source",
-        Holds::Text("networks or addresses, one or a list"),
-        "[]",
-        "Where the request came from.",
-    ),
-    live(
-        "rule",
-        "listener",
-        Holds::Text("listen addresses, one or a list"),
-        "[]",
-        "The socket it came in by, written as in `sip.listen`.",
-    ),
-    live(
-        "rule",
-        "user",
-        Holds::Text("text, one or a list"),
-        "[]",
-        "The user part of the Request-URI, exactly.",
-    ),
-    live(
-        "rule",
-        "user_prefix",
-        Holds::Text("text, one or a list"),
-        "[]",
-        "The beginning of the user part.",
-    ),
-    live(
-        "rule",
-        "user_regex",
-        Holds::Text("regular expressions, one or a list"),
-        "[]",
-        "A regular expression found in the user part; anchor it with `^` and `$`.",
-    ),
-    live(
-        "rule",
-        "domain",
-        Holds::Text("host names or addresses, one or a list"),
-        "[]",
-        "The host of the Request-URI; `*.example.com` matches every name below.",
-    ),
-    live(
-        "rule",
-        "header",
-        Holds::Text("a table: name = match, one or a list"),
-        "{}",
-        "Headers that must all be there: `\"text\"` exactly, `\"prefix:…\"`, `\"re:…\"`, or `\"present\"`.",
-    ),
-    live(
-        "rule",
-        "cause",
-        Holds::Text("causes, one or a list"),
-        "[]",
-        "`[[fallback]]` only: why nobody decided, see below.",
-    ),
-    live(
-        "rule",
-        "action",
-        Holds::Text("`\"ask\"`, `\"route\"`, `\"reject\"`, `\"redirect\"` or `\"pass\"`"),
-        "",
-        "What to do; `ask` only before asking. The fields of a decision stand beside it.",
-    ),
-    live(
-        "rule",
-        "tenant",
-        Holds::Text("a slug"),
-        "",
-        "`ask` only: whose deciders. Default: `nats.tenant`.",
-    ),
-    live(
-        "rule",
-        "budget_ms",
-        Holds::Millis(1, 60000),
-        "",
-        "`ask` only: how long they have. Default: `decision.budget_ms`.",
-    ),
-];
+/// `live` keys take effect on a reload, `fixed` ones after a restart.
+macro_rules! keys {
+    ($($section:literal {
+        $($when:ident $name:literal $holds:ident $(($($bound:expr),+))? = $default:literal, $about:literal;)+
+    })+) => {
+        /// All of them, section by section, in the order of the page.
+        pub const KEYS: &[Key] = &[$($(Key {
+            section: $section,
+            name: $name,
+            holds: Holds::$holds $(($($bound),+))?,
+            default: $default,
+            restart: keys!(@restart $when),
+            about: $about,
+        }),+),+];
+    };
+    (@restart live) => { false };
+    (@restart fixed) => { true };
+}
+
+keys! {
+    "" {
+        fixed "node" Text("a slug: `a-z`, `0-9`, `_`, `-`") = "",
+            "Name of this node in events, metrics and NATS inboxes. Default: the host name, made a slug.";
+    }
+    "sip" {
+        fixed "listen" Text("`\"udp:ADDRESS:PORT\"` or `{ address, advertise }`, one or a list") = "",
+            "Sockets to listen on. Required. Port 0 lets the system choose.";
+        live "aliases" Text("host names or addresses, one or a list") = "[]",
+            "Names that also mean this proxy in a Request-URI or Route.";
+        live "record_route" Flag = "true",
+            "Stay in the path of dialogs (RFC 3261 §16.6).";
+        live "server_header" Text("text") = "\"\"",
+            "Server header of responses made here; empty sends none.";
+        live "t1_ms" Millis(50, 5000) = "500",
+            "RFC 3261 T1, the round-trip estimate.";
+        live "t2_ms" Millis(50, 60000) = "4000",
+            "RFC 3261 T2, the longest retransmission interval.";
+        live "t4_ms" Millis(50, 60000) = "5000",
+            "RFC 3261 T4, how long a message may stay in the network.";
+        live "fr_timer_ms" Millis(100, 600000) = "",
+            "How long a branch waits for any response (Timers B and F). Default: 64 times `t1_ms`.";
+        live "fr_inv_timer_ms" Millis(1000, 3600000) = "185000",
+            "How long an INVITE branch may ring (Timer C).";
+        live "trying_delay_ms" Millis(0, 199) = "0",
+            "How long an INVITE over UDP may go unanswered before 100 Trying.";
+    }
+    "sip.listen" {
+        fixed "address" Text("`\"udp:ADDRESS:PORT\"`") = "",
+            "The socket. Required in the table form.";
+        fixed "advertise" Text("`\"HOST\"` or `\"HOST:PORT\"`") = "",
+            "What to write into Via and Record-Route. Required when the address is 0.0.0.0 or [::].";
+    }
+    "nats" {
+        fixed "servers" Text("URLs, one or a list") = "[\"nats://127.0.0.1:4222\"]",
+            "NATS servers of one cluster: `nats://` or `tls://`.";
+        fixed "prefix" Text("slugs joined by dots") = "\"sigbox\"",
+            "First tokens of every subject.";
+        fixed "tenant" Text("a slug") = "\"default\"",
+            "Tenant of requests whose rule names none.";
+        fixed "creds" Text("path of a file") = "",
+            "Credentials file (JWT and seed).";
+        fixed "user" Text("text") = "",
+            "User, with `password`.";
+        fixed "password" Text("text") = "",
+            "Password, with `user`.";
+        fixed "token" Text("text") = "",
+            "Token, instead of a user.";
+        fixed "ping_interval_ms" Millis(500, 60000) = "3000",
+            "How often an idle connection is probed; a dead server is noticed after two.";
+        fixed "connect_timeout_ms" Millis(100, 60000) = "2000",
+            "How long one connection attempt may take.";
+    }
+    "nats.breaker" {
+        fixed "enabled" Flag = "true",
+            "Whether failing deciders are left alone for a while.";
+        fixed "window_ms" Millis(100, 600000) = "10000",
+            "How far back outcomes count.";
+        fixed "min_requests" Number(1, 1000000) = "20",
+            "How many outcomes in the window it takes to open.";
+        fixed "failure_ratio" Share(0.01, 1.0) = "0.5",
+            "The share of timeouts, service errors and invalid answers that opens it.";
+        fixed "open_ms" Millis(100, 600000) = "5000",
+            "How long it stays open before it tries again.";
+        fixed "probes" Number(1, 1000) = "3",
+            "How many queries must succeed before it closes.";
+    }
+    "decision" {
+        live "budget_ms" Millis(1, 60000) = "200",
+            "How long a decider has.";
+        live "max_wait_ms" Millis(1, 180000) = "10000",
+            "The longest a transaction stays suspended, extensions included.";
+        live "max_attempts" Number(1, 16) = "3",
+            "How often deciders are asked about one transaction.";
+        live "ask" Text("classes, one or a list") = "[\"invite\", \"register\", \"message\", \"subscribe\", \"publish\", \"options\", \"refer\", \"other\"]",
+            "What deciders are asked about when no rule matches; the rest goes to the fallback rules.";
+        live "headers" Text("header names, one or a list") = "[\"p-asserted-identity\", \"diversion\"]",
+            "Headers that leave in queries.";
+        live "body" Flag = "false",
+            "Whether bodies leave in queries.";
+        live "max_suspended" Number(1, 10000000) = "20000",
+            "Transactions suspended at once in the whole node; more fall back at once.";
+        live "max_reply_bytes" Bytes(256, 1048576) = "65536",
+            "The largest answer that is read.";
+        live "max_routes" Number(1, 64) = "32",
+            "The most routes one answer may hold.";
+        live "explain_fallback" Flag = "false",
+            "Add `X-Sigbox-Fallback: <cause>` to responses made by a fallback rule.";
+    }
+    "events" {
+        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`") = "[\"cancelled\"]",
+            "Events published on `<prefix>.v1.event.<kind>.<tenant>`.";
+    }
+    "admin" {
+        fixed "listen" Text("`\"ADDRESS:PORT\"`, loopback") = "\"127.0.0.1:9090\"",
+            "Where `/healthz`, `/readyz` and `/metrics` are served.";
+        fixed "ready_without_nats" Flag = "true",
+            "Whether `/readyz` says 200 while NATS is away: local rules still decide then.";
+    }
+    "log" {
+        fixed "format" Text("`\"text\"` or `\"json\"`") = "\"text\"",
+            "How log lines look; `--log-format` wins.";
+        fixed "level" Text("`\"error\"`, `\"warn\"`, `\"info\"`, `\"debug\"` or `\"trace\"`") = "\"info\"",
+            "What is logged; the variable `SIGBOX_LOG` wins and takes a filter such as `info,sigbox::bus=debug`.";
+    }
+    "limits" {
+        live "transactions" Number(1, 100000000) = "100000",
+            "Open transactions in the whole node; more are answered with 503.";
+        live "message_bytes" Bytes(1024, 65535) = "65535",
+            "The largest SIP message.";
+        live "headers" Number(16, 1024) = "256",
+            "Header lines of one message.";
+        live "header_bytes" Bytes(256, 65535) = "8192",
+            "The longest header line, folds included.";
+        live "vias" Number(1, 255) = "70",
+            "Via values of one message.";
+    }
+    "runtime" {
+        fixed "shards" Number(1, 64) = "",
+            "Threads that each run a core. Default: the number of CPU cores.";
+        live "drain_s" Seconds(0, 3600) = "10",
+            "How long open transactions may finish after SIGTERM.";
+        fixed "shard_queue" Number(16, 1000000) = "4096",
+            "Messages that may wait for another shard; more are dropped and counted.";
+        fixed "udp_receive_buffer" Bytes(4096, 1073741824) = "4194304",
+            "Receive buffer asked for per UDP socket; the system may give less.";
+        fixed "udp_send_buffer" Bytes(4096, 1073741824) = "1048576",
+            "Send buffer asked for per UDP socket; the system may give less.";
+    }
+    "rule" {
+        live "name" Text("text") = "",
+            "Shown in events and logs. Default: its position, `rule-1` or `fallback-1`.";
+        live "method" Text("SIP methods, one or a list") = "[]",
+            "The request's method.";
+        live "source" Text("networks or addresses, one or a list") = "[]",
+            "Where the request came from.";
+        live "listener" Text("listen addresses, one or a list") = "[]",
+            "The socket it came in by, written as in `sip.listen`.";
+        live "user" Text("text, one or a list") = "[]",
+            "The user part of the Request-URI, exactly.";
+        live "user_prefix" Text("text, one or a list") = "[]",
+            "The beginning of the user part.";
+        live "user_regex" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in the user part; anchor it with `^` and `$`.";
+        live "domain" Text("host names or addresses, one or a list") = "[]",
+            "The host of the Request-URI; `*.example.com` matches every name below.";
+        live "header" Text("a table: name = match, one or a list") = "{}",
+            "Headers that must all be there: `\"text\"` exactly, `\"prefix:…\"`, `\"re:…\"`, or `\"present\"`.";
+        live "cause" Text("causes, one or a list") = "[]",
+            "`[[fallback]]` only: why nobody decided, see below.";
+        live "action" Text("`\"ask\"`, `\"route\"`, `\"reject\"`, `\"redirect\"` or `\"pass\"`") = "",
+            "What to do; `ask` only before asking. The fields of a decision stand beside it.";
+        live "tenant" Text("a slug") = "",
+            "`ask` only: whose deciders. Default: `nats.tenant`.";
+        live "budget_ms" Millis(1, 60000) = "",
+            "`ask` only: how long they have. Default: `decision.budget_ms`.";
+    }
+}
 
 /// The keys of one section.
 pub(super) fn of(section: &str) -> impl Iterator<Item = &'static Key> + '_ {

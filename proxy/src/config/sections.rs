@@ -169,17 +169,14 @@ pub(super) fn limits(limits: &Section<'_>, decision: &Section<'_>, shards: usize
 
 /// `[events]`
 pub(super) fn events(section: &Section<'_>) -> Events {
-    let mut events = Events::default();
-    let kinds: [(&str, fn(&mut Events)); 4] = [
-        ("decision", |events| events.decision = true),
-        ("transaction", |events| events.transaction = true),
-        ("cancelled", |events| events.cancelled = true),
-        ("node", |events| events.node = true),
-    ];
-    for publish in section.list("publish", |value| value.choice(&kinds)) {
-        publish(&mut events);
+    let kinds = ["decision", "transaction", "cancelled", "node"].map(|kind| (kind, kind));
+    let published = section.list("publish", |value| value.choice(&kinds));
+    Events {
+        decision: published.contains(&"decision"),
+        transaction: published.contains(&"transaction"),
+        cancelled: published.contains(&"cancelled"),
+        node: published.contains(&"node"),
     }
-    events
 }
 
 /// `[admin]`

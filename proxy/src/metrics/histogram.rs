@@ -67,7 +67,7 @@ impl Total {
         let bounds = BUCKETS_MS
             .iter()
             .map(|millis| millis / 1_000.0)
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         bounds.zip(self.buckets).collect()
     }
 }
@@ -97,7 +97,7 @@ mod tests {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .collect();
-        assert_eq!(counted, [(0.001, 1), (0.002, 1), (f64::MAX, 1)]);
+        assert_eq!(counted, [(0.001, 1), (0.002, 1), (f64::INFINITY, 1)]);
         assert_eq!((total.count(), total.sum_seconds()), (3, 10.003));
     }
 }

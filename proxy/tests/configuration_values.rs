@@ -1,0 +1,276 @@
+//! What a configuration file turns into, and what a reload takes over.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use sigbox::config::{Config, Login};
+use sigbox_core::{Action, FallbackCause, ListenerId, Plan, Settings, TextMatch};
+
+const SMALLEST: &str = "[sip]\nlisten = \"udp:127.0.0.1:0\"\n";
+
+fn parse(text: &str) -> Config {
+    match Config::parse(Path::new("sigbox.toml"), text) {
+        Ok(config) => config,
+        Err(report) => panic!("{report}"),
+    }
+}
+
+#[test]
+fn the_defaults_are_the_core_s() {
+    let config = parse(&format!("{SMALLEST}[runtime]\nshards = 1\n"));
+    let core = Settings::default();
+    let settings = &config.settings;
+    assert_eq!(settings.timers, core.timers);
+    assert_eq!(settings.decision, core.decision);
+    assert_eq!(settings.limits, core.limits);
+    assert_eq!(settings.records, core.records);
+    assert_eq!(
+        (
+            &settings.tenant,
+            &settings.server,
+            settings.record_route,
+            settings.explain_fallback
+        ),
+        (
+            &core.tenant,
+            &core.server,
+            core.record_route,
+            core.explain_fallback
+        )
+    );
+    assert_eq!(
+        config.exchange.limits(),
+        sigbox_contracts::Limits::default()
+    );
+    assert!(!config.node.as_str().is_empty());
+}
+
+#[test]
+fn limits_of_the_node_are_divided_among_its_shards() {
+    let config = parse(&format!(
+        "{SMALLEST}[runtime]\nshards = 3\n[decision]\nmax_suspended = 10\n[limits]\ntransactions = 300\n"
+    ));
+    assert_eq!(
+        (
+            config.settings.limits.suspended,
+            config.settings.limits.transactions
+        ),
+        (4, 100)
+    );
+}
+
+#[test]
+fn a_branch_waits_64_times_t1_unless_told_otherwise() {
+    let fr = |line: &str| parse(&format!("{SMALLEST}{line}\n")).settings.timers.fr;
+    assert_eq!(fr("t1_ms = 100"), Duration::from_millis(6_400));
+    assert_eq!(
+        fr("t1_ms = 100\nfr_timer_ms = 2000"),
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn a_rule_holds_what_the_file_says() {
+    let config = parse(
+        r#"
+[sip]
+listen = ["udp:127.0.0.1:5060", "udp:[::1]:5060"]
+[[rule]]
+name = "everything"
+method = ["INVITE", "X-CUSTOM"]
+source = ["192.0.2.0/24", "2001:db8::1"]
+listener = "udp:[::1]:5060"
+user = "alice"
+user_prefix = "0800"
+user_regex = "^1[0-9]+$"
+domain = ["Example.COM", "*.example.net"]
+header = { "X-A" = "present", "X-B" = ["prefix:a", "re:b$", "exact"] }
+action = "ask"
+tenant = "vip"
+budget_ms = 50
+[[fallback]]
+cause = ["timeout", "no_responders"]
+routing = "parallel"
+routes = [{ uri = "sip:a@192.0.2.1" }, { dst_uri = "sip:192.0.2.2:5070", fr_timer = 2000, socket = "udp:[::1]:5060", headers = { set = { "X-Carrier" = "b" } } }]
+failover = [408, "5xx"]
+[[fallback]]
+action = "reject"
+status = 486
+reason = "Not Now"
+retry_after_ms = 5000
+"#,
+    );
+    let rule = &config.settings.rules.before[0];
+    let condition = &rule.condition;
+    assert_eq!(&*rule.name, "everything");
+    assert_eq!(condition.methods, ["INVITE".into(), "X-CUSTOM".into()]);
+    assert_eq!(condition.sources.len(), 2);
+    assert_eq!(condition.listeners, [ListenerId(1)]);
+    let matches = |user: &[u8]| condition.users.iter().any(|wanted| wanted.matches(user));
+    assert!(matches(b"alice") && matches(b"0800123") && matches(b"123"));
+    assert!(!matches(b"alice2") && !matches(b"12a"));
+    assert_eq!(
+        condition.domains,
+        ["example.com".into(), "*.example.net".into()]
+    );
+    assert_eq!(condition.headers.len(), 4);
+    assert!(
+        condition
+            .headers
+            .iter()
+            .any(|header| &*header.name == "X-A" && header.value.is_none())
+    );
+    assert!(
+        condition.headers.iter().any(
+            |header| matches!(&header.value, Some(TextMatch::Exact(text)) if &**text == "exact")
+        )
+    );
+    let Action::Ask(ask) = &rule.action else {
+        panic!("{:?}", rule.action)
+    };
+    assert_eq!(
+        (ask.tenant.as_deref(), ask.budget),
+        (Some("vip"), Some(Duration::from_millis(50)))
+    );
+
+    let [first, second] = &config.settings.rules.fallback[..] else {
+        panic!()
+    };
+    assert_eq!(&*first.name, "fallback-1");
+    assert_eq!(
+        first.condition.causes,
+        [FallbackCause::Timeout, FallbackCause::NoResponders]
+    );
+    let Action::Decide(plan) = &first.action else {
+        panic!()
+    };
+    let Plan::Route(plan) = &**plan else {
+        panic!("{plan:?}")
+    };
+    let [one, two] = plan.routes() else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(one.group, two.group, "parallel");
+    assert_eq!(
+        (two.listener, two.fr_timer),
+        (Some(ListenerId(1)), Some(Duration::from_secs(2)))
+    );
+    assert_eq!(
+        two.edits.as_ref().unwrap().sets().collect::<Vec<_>>(),
+        [("X-Carrier", "b")]
+    );
+    let Action::Decide(plan) = &second.action else {
+        panic!()
+    };
+    assert!(matches!(&**plan, Plan::Reject(reject) if reject.status == 486));
+}
+
+#[test]
+fn secrets_are_not_in_debug_output() {
+    let config = parse(&format!(
+        "{SMALLEST}[nats]\nuser = \"sigbox\"\npassword = \"hunter2\"\n"
+    ));
+    assert!(matches!(&config.nats.login, Login::User(_, secret) if secret.expose() == "hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+/// A file that a running node reads again.
+struct Rereading {
+    file: tempfile::NamedTempFile,
+    running: Config,
+}
+
+impl Rereading {
+    fn of(text: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let mut running = Config::load(file.path()).unwrap();
+        running.set_bound(&["127.0.0.1:40001".parse().unwrap()]);
+        Self { file, running }
+    }
+
+    fn reload(&self, text: &str) -> Result<Config, sigbox::config::Report> {
+        std::fs::write(self.file.path(), text).unwrap();
+        self.running.reload(self.file.path())
+    }
+}
+
+/// What can change while a node runs.
+const FALLBACK: &str = "[[fallback]]\naction = \"reject\"\nstatus = 480\n";
+
+#[test]
+fn a_reload_takes_over_rules_and_budgets_and_keeps_the_sockets() {
+    let node = Rereading::of(SMALLEST);
+    let reloaded = node
+        .reload(&format!("{SMALLEST}[decision]\nbudget_ms = 50\n{FALLBACK}"))
+        .unwrap();
+    assert!(reloaded.warnings.is_empty(), "{}", reloaded.warnings);
+    assert_eq!(reloaded.settings.decision.budget, Duration::from_millis(50));
+    assert_eq!(reloaded.settings.rules.fallback.len(), 1);
+    assert_eq!(reloaded.settings.listeners, node.running.settings.listeners);
+    assert_eq!(reloaded.settings.listeners[0].address.port(), 40001);
+}
+
+#[test]
+fn a_reload_knows_the_bound_port_as_its_own() {
+    let node = Rereading::of(SMALLEST);
+    let to_itself =
+        format!("{SMALLEST}[[fallback]]\nroutes = [{{ dst_uri = \"sip:127.0.0.1:40001\" }}]\n");
+    let report = node.reload(&to_itself).unwrap_err().to_string();
+    assert!(report.contains("self_target"), "{report}");
+}
+
+#[test]
+fn a_reload_of_a_broken_file_says_what_is_wrong() {
+    let node = Rereading::of(SMALLEST);
+    let report = node.reload("[sip]\nlisten = 1\n").unwrap_err().to_string();
+    assert!(report.contains(":2:10"), "{report}");
+    std::fs::remove_file(node.file.path()).unwrap();
+    assert!(node.running.reload(node.file.path()).is_err());
+}
+
+#[test]
+fn what_needs_a_restart_is_kept_and_said() {
+    let node = Rereading::of(SMALLEST);
+    let reloaded = node
+        .reload(&format!(
+            "node = \"other\"\n[sip]\nlisten = \"udp:127.0.0.1:5999\"\n[nats]\ntenant = \"other\"\n[admin]\nlisten = \"127.0.0.1:9191\"\n[log]\nlevel = \"debug\"\n[runtime]\nshards = 64\nshard_queue = 99\nudp_receive_buffer = 5000\nudp_send_buffer = 5000\ndrain_s = 3\n{FALLBACK}"
+        ))
+        .unwrap();
+    let warnings = reloaded.warnings.to_string();
+    for key in [
+        "node",
+        "sip.listen",
+        "nats.tenant",
+        "admin",
+        "log",
+        "runtime.shards",
+        "runtime.shard_queue",
+        "runtime.udp_receive_buffer",
+        "runtime.udp_send_buffer",
+    ] {
+        assert!(
+            warnings.contains(&format!("`{key}` needs a restart")),
+            "{key} is not in\n{warnings}"
+        );
+    }
+    let running = &node.running;
+    assert_eq!(reloaded.node, running.node);
+    assert_eq!(reloaded.listen, running.listen);
+    assert_eq!(reloaded.nats, running.nats);
+    assert_eq!(reloaded.settings.tenant, running.settings.tenant);
+    assert_eq!(reloaded.admin, running.admin);
+    assert_eq!(reloaded.log, running.log);
+    assert_eq!(reloaded.runtime.shards, running.runtime.shards);
+    assert_eq!(
+        reloaded.runtime.drain,
+        Duration::from_secs(3),
+        "this one can change"
+    );
+}
