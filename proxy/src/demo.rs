@@ -23,6 +23,7 @@ use anyhow::{Result, bail};
 use tempfile::TempDir;
 
 use crate::phone::Terminal;
+use crate::phone::terminal::show;
 use play::{Played, play};
 use scenario::{ALL, Scenario};
 use stage::{NODE, RUST, Stage};
@@ -68,46 +69,39 @@ pub async fn run(options: &Options, terminal: Terminal) -> Result<bool> {
     let keep_folder = |folder: &mut TempDir| folder.disable_cleanup(true);
     let mut stage = Stage::open(&programs, folder.path())
         .await
-        .inspect_err(|_| keep_folder(&mut folder))
-        .map_err(|error| {
-            error.context(format!(
-                "the demo did not start; logs are in {}",
-                folder.path().display()
-            ))
-        })?;
+        .inspect_err(|_| keep_folder(&mut folder))?;
     if !options.json {
-        print!("{}", report::opening(&stage, terminal));
+        show(&report::opening(&stage, terminal))?;
     }
     let mut all: Vec<Played> = Vec::new();
     for scenario in &chosen {
         let played = play(&mut stage, scenario)
             .await
             .and_then(|played| stage.still_runs().map(|()| played))
-            .inspect_err(|_| {
-                keep_folder(&mut folder);
-                eprint!("\n{}", stage.logs());
-            })?;
+            .map_err(|error| stage.with_logs(&error))
+            .inspect_err(|_| keep_folder(&mut folder))?;
         if !options.json {
-            print!("{}", report::call(all.len() + 1, &played, terminal));
+            show(&report::call(all.len() + 1, &played, terminal))?;
         }
         all.push(played);
     }
     let passed = all.iter().all(Played::passed);
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        show(&(serde_json::to_string_pretty(&all)? + "\n"))?;
     } else {
-        print!("{}", report::summary(&all, terminal));
-        print!(
-            "{}",
-            report::verdict_of_all(&all, started.elapsed().as_secs_f64(), terminal)
-        );
+        show(&report::summary(&all, terminal))?;
+        show(&report::verdict_of_all(
+            &all,
+            started.elapsed().as_secs_f64(),
+            terminal,
+        ))?;
     }
     if !passed {
         keep_folder(&mut folder);
         eprint!("\n{}", stage.logs());
     }
     if options.keep {
-        print!("{}", report::invitation(&stage, terminal));
+        show(&report::invitation(&stage, terminal))?;
         // Until the caller, who knows about signals, drops this.
         std::future::pending::<()>().await;
     }

@@ -99,7 +99,22 @@ fn a_call_that_fails_over_is_drawn_with_the_decider_beside_the_proxy() {
         7.5,
         r#""outcome":"decided","action":"route","decider":"lcr-rust/0.1.0","reasons":["prefix 4930 -> carrier-a, carrier-b"]"#,
     );
-    insta::assert_snapshot!(failover(&[decided]).draw(UNICODE), @"");
+    insta::assert_snapshot!(failover(&[decided]).draw(UNICODE), @r"
+          caller                sigbox              decider            carrier-a           carrier-b
+      ms    :1                   :5060          lcr-rust/0.1.0            :2                  :3
+     0.0     │── INVITE +4930123 ─▶│                   │                   │                   │
+     1.0     │◀─ 100 Trying ───────│                   │                   │                   │
+     2.5     │                     │── query ─────────▶│                   │                   │
+    10.0     │                     │◀─ route ──────────│                   │                   │
+             │                     │   prefix 4930 -> carrier-a, carrier-b │                   │
+    22.0     │                     │── INVITE +4930123 ┼──────────────────▶│                   │
+    23.0     │                     │◀─ 503 Service Unavailable ────────────│                   │
+    24.0     │                     │── ACK ────────────┼──────────────────▶│                   │
+    25.0     │                     │── INVITE +4930123 ┼───────────────────┼──────────────────▶│
+    26.0     │                     │◀─ 200 OK ─────────┼───────────────────┼───────────────────│
+    27.0     │                     │◀─ 200 OK (again) ─┼───────────────────┼───────────────────│
+    28.0     │◀─ 200 OK ───────────│                   │                   │                   │
+    ");
 }
 
 #[test]
@@ -108,7 +123,22 @@ fn a_ladder_can_be_plain_ascii() {
         7.5,
         r#""outcome":"decided","action":"route","reasons":["günstig"]"#,
     );
-    insta::assert_snapshot!(failover(&[decided]).draw(Terminal { unicode: false, ..UNICODE }), @"");
+    insta::assert_snapshot!(failover(&[decided]).draw(Terminal { unicode: false, ..UNICODE }), @r"
+          caller                sigbox              decider            carrier-a           carrier-b
+      ms    :1                   :5060                                    :2                  :3
+     0.0     |-- INVITE +4930123 ->|                   |                   |                   |
+     1.0     |<- 100 Trying -------|                   |                   |                   |
+     2.5     |                     |-- query --------->|                   |                   |
+    10.0     |                     |<- route ----------|                   |                   |
+             |                     |   g?nstig         |                   |                   |
+    22.0     |                     |-- INVITE +4930123 +------------------>|                   |
+    23.0     |                     |<- 503 Service Unavailable ------------|                   |
+    24.0     |                     |-- ACK ------------+------------------>|                   |
+    25.0     |                     |-- INVITE +4930123 +-------------------+------------------>|
+    26.0     |                     |<- 200 OK ---------+-------------------+-------------------|
+    27.0     |                     |<- 200 OK (again) -+-------------------+-------------------|
+    28.0     |<- 200 OK -----------|                   |                   |                   |
+    ");
 }
 
 #[test]
@@ -121,7 +151,19 @@ fn a_narrow_terminal_cuts_labels_and_not_lanes() {
         ladder.lines().all(|line| line.chars().count() <= 60),
         "{ladder}"
     );
-    insta::assert_snapshot!(ladder, @"");
+    insta::assert_snapshot!(ladder, @r"
+          caller          sigbox        carrier-a  carrier-b
+      ms    :1             :5060           :2         :3
+     0.0     │── INVITE +4… ▶│              │          │
+     1.0     │◀─ 100 Trying ─│              │          │
+    22.0     │               │── INVITE +… ▶│          │
+    23.0     │               │◀─ 503 Serv… ─│          │
+    24.0     │               │── ACK ──────▶│          │
+    25.0     │               │── INVITE +4930123 ─────▶│
+    26.0     │               │◀─ 200 OK ────┼──────────│
+    27.0     │               │◀─ 200 OK (again) ───────│
+    28.0     │◀─ 200 OK ─────│              │          │
+    ");
 }
 
 #[test]
@@ -148,7 +190,19 @@ fn a_fallback_shows_where_the_query_was_lost_and_what_local_rules_did() {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    insta::assert_snapshot!([rows(timeout), rows(nobody), rows(invalid)].join("\n\n"), @"");
+    insta::assert_snapshot!([rows(timeout), rows(nobody), rows(invalid)].join("\n\n"), @r"
+     2.5     │                     │── query ─────────▶│                   │                   │
+    10.0     │                     │✗─ no answer ──────│                   │                   │
+             │                     │   timeout after 7.5 ms: local rules route (voicemail)     │
+
+     9.7     │                     │── query ─────────✗│                   │                   │
+             │                     │   no responders after 0.3 ms: local rules route           │
+    22.0     │                     │── INVITE +4930123 ┼──────────────────▶│                   │
+
+     8.0     │                     │── query ──────────▶│                   │                  │
+    10.0     │                     │◀─ invalid answer ──│                   │                  │
+             │                     │   invalid answer after 2.0 ms: local rules decide (no_routes:
+    ");
 }
 
 #[test]
@@ -159,7 +213,10 @@ fn a_withdrawn_query_is_drawn_as_an_arrow_to_the_decider() {
     );
     let withdrawn = Event::parse(text.as_bytes()).unwrap();
     let ladder = failover(&[decision(7.5, r#""outcome":"cancelled""#), withdrawn]).draw(UNICODE);
-    insta::assert_snapshot!(ladder.lines().skip(4).take(2).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(ladder.lines().skip(4).take(2).collect::<Vec<_>>().join("\n"), @r"
+     2.5     │                     │── query ─────────▶│                   │                   │
+    10.0     │                     │── cancelled ─────▶│                   │                   │
+    ");
 }
 
 #[test]

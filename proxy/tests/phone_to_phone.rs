@@ -64,7 +64,14 @@ async fn an_answered_call_is_held_and_hung_up() -> io::Result<()> {
         "{:?}",
         report.contacts
     );
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @r"
+    |-- INVITE bob -------------->|
+    |<- 180 Ringing --------------|
+    |<- 200 OK -------------------|
+    |-- ACK --------------------->|
+    |-- BYE --------------------->|
+    |<- 200 OK (BYE) -------------|
+    ");
     Ok(())
 }
 
@@ -73,7 +80,11 @@ async fn a_refusal_is_acknowledged() -> io::Result<()> {
     let (report, rows) = call(CalleeScript::refuses(486), |_| {}).await?;
     assert_eq!(report.status(), Some(486));
     assert_eq!(report.ending, Ending::None);
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @r"
+    |-- INVITE bob -------------->|
+    |<- 486 Busy Here ------------|
+    |-- ACK --------------------->|
+    ");
     Ok(())
 }
 
@@ -85,7 +96,14 @@ async fn a_ringing_call_is_cancelled() -> io::Result<()> {
     };
     let (report, rows) = call(CalleeScript::rings(), |call| call.cancel = Some(on_ringing)).await?;
     assert_eq!(report.status(), Some(487));
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @r"
+    |-- INVITE bob -------------->|
+    |<- 180 Ringing --------------|
+    |-- CANCEL ------------------>|
+    |<- 200 OK (CANCEL) ----------|
+    |<- 487 Request Terminated ---|
+    |-- ACK --------------------->|
+    ");
     Ok(())
 }
 
@@ -96,7 +114,7 @@ async fn a_caller_gives_up_when_nobody_says_anything() -> io::Result<()> {
     })
     .await?;
     assert_eq!(report.answer, Answer::Silence);
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"|-- INVITE bob -------------->|");
     Ok(())
 }
 

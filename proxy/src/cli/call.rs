@@ -10,7 +10,7 @@ use sigbox_contracts::Event;
 use sigbox_wire::Uri;
 
 use super::interrupt::until_interrupted;
-use crate::phone::terminal::Tone;
+use crate::phone::terminal::{Tone, show};
 use crate::phone::{
     Answer, CallReport, CallScript, Callee, CalleeScript, Caller, Cancel, Ending, Endpoint,
 };
@@ -114,22 +114,19 @@ async fn place(args: &Call) -> Result<bool> {
         .unwrap_or(if is_cancelled(args) { 487 } else { 200 });
     let as_expected = report.status() == Some(expected);
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&document(args, report, expected, &ladder, &events))?
-        );
+        let document = document(args, report, expected, &ladder, &events);
+        show(&(serde_json::to_string_pretty(&document)? + "\n"))?;
     } else {
-        print_result(args, report, expected, &ladder, next_hop);
-        if listener.is_some()
-            && !events
-                .iter()
-                .any(|event| is_decision(event, &report.call_id))
-        {
-            eprintln!(
-                "note: no decision of this call was announced on NATS. sigbox announces decisions with\n      \
-                 [events]\n      publish = [\"decision\", \"cancelled\"]"
-            );
-        }
+        show(&described(args, report, expected, &ladder))?;
+    }
+    if !as_expected {
+        eprintln!("error: {}", complaint(args, report, expected, next_hop));
+    }
+    if listener.is_some() && !has_ended(&events, &report.call_id) {
+        eprintln!(
+            "note: no decision of this call was announced on NATS. sigbox announces decisions with\n      \
+             [events]\n      publish = [\"decision\", \"cancelled\"]"
+        );
     }
     Ok(as_expected)
 }
@@ -155,55 +152,50 @@ fn is_cancelled(args: &Call) -> bool {
     args.cancel_after.is_some() || args.cancel_on.is_some()
 }
 
-fn print_result(
-    args: &Call,
-    report: &CallReport,
-    expected: u16,
-    ladder: &Ladder,
-    next_hop: SocketAddr,
-) {
+/// The ladder, and what came of the call.
+fn described(args: &Call, report: &CallReport, expected: u16, ladder: &Ladder) -> String {
     let terminal = Terminal::detect(args.ascii);
-    print!("{}", ladder.draw(terminal));
-    println!();
-    let after = report
-        .setup
-        .map(|setup| format!(" after {:.1} ms", setup.as_secs_f64() * 1e3))
-        .unwrap_or_default();
-    match &report.answer {
-        Answer::Final { status, reason } => {
-            let tone = if *status == expected {
-                Tone::Good
-            } else {
-                Tone::Bad
-            };
-            let ending = match report.ending {
-                Ending::None => "",
-                Ending::Confirmed => ", hung up",
-                Ending::Unconfirmed => ", and nobody confirmed the BYE",
-                Ending::Remote => ", ended by the other side",
-            };
-            println!(
-                "{}{after}{ending}",
-                terminal.paint(tone, &format!("{status} {reason}"))
-            );
-            for contact in report
-                .contacts
-                .iter()
-                .filter(|_| (300..400).contains(status))
-            {
-                println!("moved to {contact}");
-            }
-            if *status != expected {
-                eprintln!("error: expected {expected}");
-            }
+    let mut text = ladder.draw(terminal) + "\n";
+    let Answer::Final { status, reason } = &report.answer else {
+        return text;
+    };
+    let tone = if *status == expected {
+        Tone::Good
+    } else {
+        Tone::Bad
+    };
+    text.push_str(&terminal.paint(tone, &format!("{status} {reason}")));
+    if let Some(setup) = report.setup {
+        text.push_str(&format!(" after {:.1} ms", setup.as_secs_f64() * 1e3));
+    }
+    text.push_str(match report.ending {
+        Ending::None => "",
+        Ending::Confirmed => ", hung up",
+        Ending::Unconfirmed => ", and nobody confirmed the BYE",
+        Ending::Remote => ", ended by the other side",
+    });
+    text.push('\n');
+    if (300..400).contains(status) {
+        for contact in &report.contacts {
+            text.push_str(&format!("moved to {contact}\n"));
         }
+    }
+    text
+}
+
+/// Why the call is not what was expected.
+fn complaint(args: &Call, report: &CallReport, expected: u16, next_hop: SocketAddr) -> String {
+    match report.answer {
+        Answer::Final { status, .. } => format!("expected {expected}, got {status}"),
         Answer::Unanswered => {
-            eprintln!("error: it was never answered, and the CANCEL had no effect either")
+            "it was never answered, and the CANCEL had no effect either".to_owned()
         }
-        Answer::Silence => eprintln!(
-            "error: no answer to INVITE within {} ms from {next_hop}: is sigbox running there?",
-            args.timeout
-        ),
+        Answer::Silence => {
+            let waited = args.timeout;
+            format!(
+                "no answer to INVITE within {waited} ms from {next_hop}: is sigbox running there?"
+            )
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::patience::until;
 use super::program::Program;
 
 /// How long deciders have for one round of answers before they are asked again.
@@ -82,34 +81,30 @@ impl NatsServer {
     }
 }
 
-/// Waits until every decider of `names` says that it serves queries.
+/// Whether every decider of `names` says that it serves queries.
 ///
 /// The answer to `$SRV.INFO` lists a service's endpoints, and travels behind the subscriptions that
 /// it lists: a query sent after it finds its decider.
-pub(super) async fn deciders_ready(client: &Client, names: &[&str]) -> Result<()> {
-    let what = format!("the deciders {} to register on NATS", names.join(" and "));
-    until(&what, async || {
-        let inbox = client.new_inbox();
-        let mut answers = client.subscribe(inbox.clone()).await?;
-        client
-            .publish_with_reply("$SRV.INFO", inbox, Vec::new().into())
-            .await
-            .context("asking for deciders")?;
-        let mut missing = names.to_vec();
-        let gather = async {
-            while !missing.is_empty()
-                && let Some(answer) = answers.next().await
-            {
-                if let Some(name) = serving(&answer.payload) {
-                    missing.retain(|wanted| *wanted != name);
-                }
+pub(super) async fn all_serve(client: &Client, names: &[&str]) -> Result<bool> {
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await?;
+    client
+        .publish_with_reply("$SRV.INFO", inbox, Vec::new().into())
+        .await
+        .context("asking for deciders")?;
+    let mut missing = names.to_vec();
+    let gather = async {
+        while !missing.is_empty()
+            && let Some(answer) = answers.next().await
+        {
+            if let Some(name) = serving(&answer.payload) {
+                missing.retain(|wanted| *wanted != name);
             }
-        };
-        // Whoever was too slow is asked again.
-        let _ = tokio::time::timeout(ROUND, gather).await;
-        Ok(missing.is_empty().then_some(()))
-    })
-    .await
+        }
+    };
+    // Whoever was too slow is asked again.
+    let _ = tokio::time::timeout(ROUND, gather).await;
+    Ok(missing.is_empty())
 }
 
 /// The name of a service that has an endpoint for queries.

@@ -109,7 +109,20 @@ mod tests {
             .iter()
             .map(|scenario| Picture::of(&scenario.expected).to_string())
             .collect();
-        insta::assert_snapshot!(pictures.join("\n"), @"");
+        insta::assert_snapshot!(pictures.join("\n"), @r"
+        200, carrier-a 200; route by lcr-rust
+        200, carrier-b 200; route by lcr-node
+        200, carrier-b 200, carrier-full 503; route by lcr-rust
+        200, carrier-a 200, carrier-dead silent; route by lcr-node
+        200, desk 200, mobile 487; route by lcr-node
+        403; reject by lcr-node
+        302 to sip:alice@new-office.example; redirect by lcr-rust
+        487; withdrawn
+        200, voicemail 200; local rules (timeout)
+        200, voicemail 200; local rules (no_responders)
+        200, voicemail 200; local rules (disconnected)
+        200, carrier-a 200; route by lcr-rust
+        ");
     }
 
     #[test]

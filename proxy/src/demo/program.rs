@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -62,11 +62,17 @@ impl Program {
         look: impl Fn(&str) -> Option<T>,
     ) -> Result<T> {
         let what = format!("{} to {what}", self.name);
-        until(&what, async || {
-            self.still_runs()?;
-            Ok(self.printed().lines().find_map(&look))
-        })
-        .await
+        let found = until(&what, async || {
+            // Read first: what ended by itself may have said why.
+            let found = self.printed().lines().find_map(&look);
+            if found.is_none() {
+                self.still_runs()?;
+            }
+            Ok(found)
+        });
+        found
+            .await
+            .map_err(|error| anyhow!("{error:#}\n{}", self.tail()))
     }
 
     /// Everything printed so far.

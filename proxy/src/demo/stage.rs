@@ -4,14 +4,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::admin::Admin;
 use super::cast::Cast;
 use super::finder::Programs;
-use super::nats::{NatsServer, deciders_ready};
+use super::nats::{NatsServer, all_serve};
 use super::patience::until;
 use super::program::Program;
 use crate::phone::{Listener, Trace};
@@ -77,7 +77,7 @@ impl Stage {
                 .line("listen for HTTP", |line| listening(line, "http"))
                 .await?,
         );
-        let stage = Self {
+        let mut stage = Self {
             trace,
             listener,
             nats,
@@ -88,8 +88,10 @@ impl Stage {
             deciders,
             _cast: cast,
         };
-        stage.connected().await?;
-        Ok(stage)
+        match stage.connected().await {
+            Ok(()) => Ok(stage),
+            Err(error) => Err(stage.with_logs(&error)),
+        }
     }
 
     /// Stops the nats-server and waits until sigbox has noticed.
@@ -109,11 +111,20 @@ impl Stage {
         self.connected().await
     }
 
-    async fn connected(&self) -> Result<()> {
+    /// Waits until the deciders serve and sigbox has its connections.
+    async fn connected(&mut self) -> Result<()> {
         let names: Vec<&str> = self.deciders.iter().map(|(name, _)| *name).collect();
-        deciders_ready(self.listener.client(), &names).await?;
-        let admin = self.admin;
+        let (client, admin) = (self.listener.client().clone(), self.admin);
+        until(
+            &format!("the deciders {} to serve", names.join(" and ")),
+            async || {
+                self.still_runs()?;
+                Ok(all_serve(&client, &names).await?.then_some(()))
+            },
+        )
+        .await?;
         until("sigbox to connect to NATS", async || {
+            self.still_runs()?;
             Ok(admin.is_connected().await?.then_some(()))
         })
         .await
@@ -129,6 +140,11 @@ impl Stage {
             program.still_runs()?;
         }
         Ok(())
+    }
+
+    /// `error` with the ends of all logs.
+    pub(super) fn with_logs(&mut self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!("{error:#}\n{}", self.logs())
     }
 
     /// The ends of all logs.

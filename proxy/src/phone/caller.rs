@@ -377,9 +377,11 @@ impl Agent for Caller {
                 self.resends.answered(&Pending::Cancel);
             }
             Method::Bye if message.status() >= 200 => {
-                if self.resends.answered(&Pending::Bye) && message.status() < 300 {
-                    self.report.ending = Ending::Confirmed;
-                }
+                let awaited = self.resends.answered(&Pending::Bye);
+                self.report.ending = match message.status() {
+                    200..=299 if awaited => Ending::Confirmed,
+                    _ => self.report.ending,
+                };
             }
             _ => {}
         }

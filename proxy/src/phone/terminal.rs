@@ -1,7 +1,7 @@
 //! What the terminal can show.
 
 use std::env;
-use std::io::{IsTerminal, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
 
 /// Width when standard output is not a terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -53,6 +53,16 @@ impl Terminal {
             None => text.to_owned(),
         }
     }
+}
+
+/// Prints `text`, and whatever waits in the buffer.
+///
+/// # Errors
+/// When nobody reads any more, as in `sigbox demo | head`.
+pub fn show(text: &str) -> io::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 fn terminal_width() -> Option<usize> {

@@ -4,26 +4,23 @@
 /// line.
 pub fn wrapped(text: &str, room: usize) -> Vec<String> {
     let room = room.max(1);
-    let mut lines = vec![String::new()];
+    let mut lines = Vec::new();
+    let mut line = String::new();
     for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        loop {
-            let Some(line) = lines.last_mut() else { break };
-            let used = line.chars().count();
-            let gap = usize::from(used > 0);
-            if used + gap + rest.len() <= room {
-                if gap == 1 {
-                    line.push(' ');
-                }
-                line.extend(rest);
-                break;
+        let gap = usize::from(!line.is_empty());
+        if line.chars().count() + gap + word.chars().count() > room && gap == 1 {
+            lines.push(std::mem::take(&mut line));
+        } else if gap == 1 {
+            line.push(' ');
+        }
+        for c in word.chars() {
+            if line.chars().count() == room {
+                lines.push(std::mem::take(&mut line));
             }
-            if used == 0 {
-                line.extend(rest.drain(..room.min(rest.len())));
-            }
-            lines.push(String::new());
+            line.push(c);
         }
     }
+    lines.push(line);
     lines
 }
 
@@ -35,6 +32,7 @@ mod tests {
     fn text_is_wrapped_between_words_and_inside_long_ones() {
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
+        assert_eq!(wrapped("ab  cd\nef", 5), ["ab cd", "ef"]);
         assert_eq!(wrapped("", 4), [""]);
     }
 }

@@ -66,27 +66,34 @@ impl Lanes {
                 }
             }
             Outcome::Fallback => {
-                match cause {
+                // Where the note stands: beside the answer, or the query that got lost.
+                let at = match cause {
                     Cause::Timeout => {
                         steps.push(self.to_decider(asked_at, query, Tone::Decider));
                         steps.push(self.lost_answer(decision.at));
+                        decision.at
                     }
                     Cause::Invalid | Cause::ServiceError | Cause::Pass => {
                         steps.push(self.to_decider(asked_at, query, Tone::Decider));
                         steps.push(self.to_sigbox(decision.at, spoken(cause), Tone::Notice));
+                        decision.at
                     }
-                    Cause::Rule => {}
-                    _ => steps.push(Step {
-                        at: asked_at,
-                        mark: Mark::Lost {
+                    Cause::Rule => decision.at,
+                    _ => {
+                        let mark = Mark::Lost {
                             from: self.sigbox,
                             to: self.decider,
-                        },
-                        text: query,
-                        tone: Tone::Bad,
-                    }),
-                }
-                steps.push(self.note(decision.at, fallback(decision, cause), Tone::Notice));
+                        };
+                        steps.push(Step {
+                            at: asked_at,
+                            mark,
+                            text: query,
+                            tone: Tone::Bad,
+                        });
+                        asked_at
+                    }
+                };
+                steps.push(self.note(at, fallback(decision, cause), Tone::Notice));
             }
             _ => steps.push(self.to_decider(asked_at, query, Tone::Decider)),
         }
