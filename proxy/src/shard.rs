@@ -153,6 +153,8 @@ pub struct Shard {
     core: Core,
     out: Outputs,
     clock: Clock,
+    /// The time of the core's present step; what it puts out is carried out at that time.
+    now: Instant,
     sockets: Vec<Socket>,
     bus: Bus,
     steer: Steer,
@@ -213,6 +215,7 @@ impl Shard {
             core: Core::new(settings, index, parts.seed, origin, parts.counters),
             out: Outputs::new(),
             clock: parts.clock,
+            now: parts.clock.now(),
             sockets,
             bus: bus.await?,
             steer: parts.steer,
@@ -418,6 +421,7 @@ impl Shard {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.clock.now();
         if self.core.next_timeout().is_some_and(|at| at <= now) {
+            self.now = now;
             self.core.handle_timeout(now, &mut self.out);
             self.carry_out();
         }

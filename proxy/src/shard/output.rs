@@ -41,11 +41,12 @@ impl Deferred {
 impl Shard {
     /// Gives one thing to the core and carries out what comes of it.
     pub(super) fn feed(&mut self, input: Input<'_>) {
-        self.core.handle(self.clock.now(), input, &mut self.out);
+        self.now = self.clock.now();
+        self.core.handle(self.now, input, &mut self.out);
         self.carry_out();
     }
 
-    /// Carries out the core's outputs, and those that come of failing to.
+    /// Carries out the core's outputs at `now`, and those that come of failing to.
     pub(super) fn carry_out(&mut self) {
         loop {
             if !self.out.is_empty() {
@@ -88,7 +89,7 @@ impl Shard {
                 class,
                 call_id,
             } => {
-                self.bus.withdraw(self.clock.now(), *token);
+                self.bus.withdraw(self.now, *token);
                 if self.events.cancelled {
                     let call_id = self.out.bytes(call_id);
                     let event = self
@@ -140,16 +141,15 @@ impl Shard {
     }
 
     fn ask(&mut self, token: Token) -> Result<(), FallbackCause> {
-        let now = self.clock.now();
-        // Decided or withdrawn by an output before this one.
-        let Some(suspended) = self.core.suspended(now, token) else {
+        // It was decided or withdrawn by an output before this one.
+        let Some(suspended) = self.core.suspended(self.now, token) else {
             return Ok(());
         };
         let listener = usize::from(suspended.flow.listener.0);
         let Some(local) = self.core.settings().listeners.get(listener) else {
             return Ok(());
         };
-        self.bus.ask(now, token, &suspended, local)
+        self.bus.ask(self.now, token, &suspended, local)
     }
 
     fn look_up(&mut self, ticket: Ticket, name: &Range<usize>) {
