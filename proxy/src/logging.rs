@@ -8,6 +8,7 @@ mod line;
 
 use std::io;
 
+use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -92,9 +93,34 @@ impl<S: tracing::Subscriber + Send + Sync + 'static> TryInitGlobal for S {
 fn filter(log: Log) -> Result<EnvFilter, LoggingError> {
     match std::env::var(VARIABLE) {
         Ok(text) if !text.trim().is_empty() => Ok(EnvFilter::try_new(text)?),
-        Ok(_) | Err(std::env::VarError::NotPresent) => {
-            Ok(EnvFilter::default().add_directive(log.level.into()))
-        }
+        Ok(_) | Err(std::env::VarError::NotPresent) => Ok(default_filter(log.level)),
         Err(std::env::VarError::NotUnicode(_)) => Err(LoggingError::Variable),
+    }
+}
+
+/// The NATS client has a line for each attempt to reconnect, which the bus sums up in one.
+fn default_filter(level: Level) -> EnvFilter {
+    let quiet = level.min(Level::WARN);
+    EnvFilter::new(match level {
+        Level::DEBUG | Level::TRACE => level.to_string(),
+        _ => format!("{level},async_nats={quiet}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nats_client_is_quiet_unless_someone_looks_for_a_fault() {
+        assert_eq!(
+            default_filter(Level::INFO).to_string(),
+            "async_nats=warn,info"
+        );
+        assert_eq!(
+            default_filter(Level::ERROR).to_string(),
+            "async_nats=error,error"
+        );
+        assert_eq!(default_filter(Level::DEBUG).to_string(), "debug");
     }
 }

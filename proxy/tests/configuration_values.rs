@@ -229,8 +229,11 @@ fn a_reload_knows_the_bound_port_as_its_own() {
 #[test]
 fn a_reload_of_a_broken_file_says_what_is_wrong() {
     let node = Rereading::of(SMALLEST);
-    let report = node.reload("[sip]\nlisten = 1\n").unwrap_err().to_string();
-    assert!(report.contains(":2:10"), "{report}");
+    let report = node.reload("[sip]\nlisten = 1\n").unwrap_err();
+    assert!(report.to_string().contains(":2:10"), "{report}");
+    let line = report.lines().next().unwrap();
+    assert!(line.starts_with("2:10: `sip.listen` must be"), "{line}");
+    assert!(line.ends_with(": found a whole number"), "{line}");
     std::fs::remove_file(node.file.path()).unwrap();
     assert!(node.running.reload(node.file.path()).is_err());
 }

@@ -117,14 +117,20 @@ impl Report {
             .count()
     }
 
-    /// One line per fault, `12:13: message`, for a log.
+    /// One line per fault, `12:13: message: label`, for a log.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        self.diagnostics.iter().map(|found| match &found.span {
-            Some(span) => {
+        self.diagnostics.iter().map(|found| {
+            let mut line = String::new();
+            if let Some(span) = &found.span {
                 let place = Place::of(&self.text, span);
-                format!("{}:{}: {}", place.line, place.column, found.message)
+                line = format!("{}:{}: ", place.line, place.column);
             }
-            None => found.message.clone(),
+            line.push_str(&found.message);
+            if found.severity == Severity::Error && !found.label.is_empty() {
+                line.push_str(": ");
+                line.push_str(&found.label);
+            }
+            line
         })
     }
 }
