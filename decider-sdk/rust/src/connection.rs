@@ -1,8 +1,10 @@
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::{Client, Event};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tracing::{debug, info, warn};
 
 use crate::Error;
@@ -15,12 +17,35 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to reach NATS. A decider that is missing means calls that fall back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Opens the connection. Returns before NATS has answered: a decider may be started first. `lost` wakes whoever waits
-/// for the connection to break.
+/// What has become of the connection, as its events told.
+#[derive(Debug, Default)]
+pub(crate) struct Connectivity {
+    lost: Notify,
+    losses: AtomicU32,
+}
+
+impl Connectivity {
+    /// Resolves when the connection breaks, if it does after this was made and enabled.
+    pub(crate) fn lost(&self) -> Notified<'_> {
+        self.lost.notified()
+    }
+
+    /// Whether it ever broke.
+    pub(crate) fn was_lost(&self) -> bool {
+        self.losses.load(Ordering::Relaxed) > 0
+    }
+
+    fn lose(&self) {
+        self.losses.fetch_add(1, Ordering::Relaxed);
+        self.lost.notify_waiters();
+    }
+}
+
+/// Opens the connection. Returns before NATS has answered: a decider may be started first.
 pub(crate) async fn open(
     settings: Settings,
     service: &Service,
-    lost: Arc<Notify>,
+    connectivity: Arc<Connectivity>,
 ) -> Result<Client, Error> {
     let mut options = settings.connection;
     if let Some(path) = settings.credentials {
@@ -38,7 +63,7 @@ pub(crate) async fn open(
         .reconnect_delay_callback(pause)
         .event_callback(move |event| {
             if event == Event::Disconnected {
-                lost.notify_waiters();
+                connectivity.lose();
             }
             log(&event, &state);
             std::future::ready(())

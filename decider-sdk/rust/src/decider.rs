@@ -8,11 +8,10 @@ use async_nats::ConnectOptions;
 use futures_util::stream::SelectAll;
 use sigbox_contracts::Class;
 use sigbox_contracts::subject::{EventKind, QUEUE_GROUP};
-use tokio::sync::Notify;
 use tracing::info;
 
 use crate::call::Call;
-use crate::connection;
+use crate::connection::{self, Connectivity};
 use crate::error::Error;
 use crate::handler::{Handler, IntoReply, erase};
 use crate::registration::Registration;
@@ -154,8 +153,8 @@ impl Decider {
             concurrency: settings.concurrency,
             drain_time: settings.drain_time,
         };
-        let lost = Arc::new(Notify::new());
-        let client = connection::open(settings, &service, Arc::clone(&lost)).await?;
+        let connectivity = Arc::new(Connectivity::default());
+        let client = connection::open(settings, &service, Arc::clone(&connectivity)).await?;
 
         // The commands wait in the client until there is a connection.
         let mut queries = SelectAll::new();
@@ -164,10 +163,7 @@ impl Decider {
             let subscriber = client
                 .queue_subscribe(subject, QUEUE_GROUP.to_owned())
                 .await?;
-            queries.push(Queries {
-                endpoint: index,
-                subscriber,
-            });
+            queries.push(Queries::new(index, subscriber));
         }
         let cancelled = client
             .subscribe(prefix.event_subscription(EventKind::Cancelled, tenant.as_ref()))
@@ -179,7 +175,7 @@ impl Decider {
         let id = registration.id().to_owned();
         info!(decider = service.decider(), id, classes = service.classes(), %prefix,
             tenant = tenant.as_ref().map_or("*", |tenant| tenant.as_str()), "ready");
-        let link = Arc::new(Link::new(client, &service.decider(), lost));
+        let link = Arc::new(Link::new(client, &service.decider(), connectivity));
         let worker = Worker::new(
             Arc::clone(&service),
             link,

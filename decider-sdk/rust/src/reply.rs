@@ -5,8 +5,8 @@ use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, Subject};
 use bytes::Bytes;
 use sigbox_contracts::{Decision, header};
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+
+use crate::connection::Connectivity;
 
 /// A reply that NATS did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,17 +36,17 @@ pub(crate) struct Link {
     client: Client,
     /// `Sigbox-Decider`, made once: a reply clones it.
     headers: HeaderMap,
-    lost: Arc<Notify>,
+    connectivity: Arc<Connectivity>,
 }
 
 impl Link {
-    pub(crate) fn new(client: Client, decider: &str, lost: Arc<Notify>) -> Self {
+    pub(crate) fn new(client: Client, decider: &str, connectivity: Arc<Connectivity>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(header::DECIDER, decider);
         Self {
             client,
             headers,
-            lost,
+            connectivity,
         }
     }
 
@@ -58,9 +58,8 @@ impl Link {
         self.client.connection_state() == State::Connected
     }
 
-    /// Resolves when the connection breaks, if it does after this was made and enabled.
-    pub(crate) fn lost(&self) -> Notified<'_> {
-        self.lost.notified()
+    pub(crate) fn connectivity(&self) -> &Connectivity {
+        &self.connectivity
     }
 
     /// Hands a reply to the connection; waits for room there no longer than `within`, which is how long somebody

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use async_nats::{Message, Subscriber};
@@ -9,6 +10,7 @@ use bytes::BytesMut;
 use futures_util::stream::SelectAll;
 use futures_util::{FutureExt, Stream, StreamExt};
 use sigbox_contracts::{Event, Query};
+use tokio::sync::futures::Notified;
 use tokio::sync::oneshot;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -31,20 +33,43 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long the last replies may take to leave.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
+/// How a stop takes leave of NATS: how many more queries of each class it takes, and how long it waits for them.
+///
+/// async-nats forgets a subscription as soon as it has written UNSUB, when the server may still be sending: queries
+/// on the way would be lost, and each would cost a call its whole budget. Asking for a number more is exact, because
+/// server and client stop at the same query. With little traffic that number does not come, but then there is next
+/// to nothing on the way either.
+const LEAVE: [(u64, Duration); 2] = [
+    (1024, Duration::from_millis(200)),
+    (64, Duration::from_millis(100)),
+];
+
 /// Queries of one class, with the index of the endpoint that answers them.
 pub(crate) struct Queries {
-    pub(crate) endpoint: usize,
-    pub(crate) subscriber: Subscriber,
+    endpoint: usize,
+    subscriber: Subscriber,
+    taken: u64,
+}
+
+impl Queries {
+    pub(crate) fn new(endpoint: usize, subscriber: Subscriber) -> Self {
+        Self {
+            endpoint,
+            subscriber,
+            taken: 0,
+        }
+    }
 }
 
 impl Stream for Queries {
     type Item = (usize, Message);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let endpoint = self.endpoint;
-        self.subscriber
-            .poll_next_unpin(cx)
-            .map(|message| Some((endpoint, message?)))
+        let Some(message) = ready!(self.subscriber.poll_next_unpin(cx)) else {
+            return Poll::Ready(None);
+        };
+        self.taken += 1;
+        Poll::Ready(Some((self.endpoint, message)))
     }
 }
 
@@ -128,35 +153,16 @@ impl Worker {
 
     /// Stops taking queries, answers those that NATS has already handed over, and waits for the handlers.
     async fn drain(&mut self) {
-        info!(in_hand = self.in_hand.len(), "stopping: no new queries");
+        info!(in_hand = self.in_hand.len(), "stopping");
         let until = Instant::now() + self.drain_time;
         self.registration.close();
-        let link = Arc::clone(&self.link);
-        let lost = link.lost();
-        tokio::pin!(lost);
-        lost.as_mut().enable();
-        let mut arriving = link.connected();
-        if arriving {
-            let unsubscribed = async {
-                for queries in self.queries.iter_mut() {
-                    // Fails only when the connection is closed, and then nothing arrives.
-                    let _ = queries.subscriber.drain().await;
-                }
-            };
-            arriving = timeout(self.drain_time, unsubscribed).await.is_ok();
-        }
-        while arriving || !self.tasks.is_empty() {
+        self.take_leave(until).await;
+        while !self.tasks.is_empty() {
             tokio::select! {
                 biased;
                 () = sleep_until(until) => break,
-                // What was on its way is lost, and the proxy has been told so by its own connection or by time.
-                () = &mut lost, if arriving => arriving = false,
                 Some(event) = self.cancelled.next() => self.cancel(&event),
                 Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
-                query = self.queries.next(), if arriving => match query {
-                    Some((endpoint, message)) => self.serve(endpoint, message).await,
-                    None => arriving = false,
-                },
             }
         }
         self.give_up().await;
@@ -168,6 +174,59 @@ impl Worker {
             warn!("NATS did not take the last replies in time");
         }
         info!("stopped");
+    }
+
+    /// Ends the subscriptions; see [`LEAVE`].
+    async fn take_leave(&mut self, until: Instant) {
+        let link = Arc::clone(&self.link);
+        let lost = link.connectivity().lost();
+        tokio::pin!(lost);
+        lost.as_mut().enable();
+        if !link.connected() {
+            return;
+        }
+        // After a reconnect the server's count begins anew and the client's goes on: they would not stop together.
+        if !link.connectivity().was_lost() {
+            for (more, time) in LEAVE {
+                for queries in self.queries.iter_mut() {
+                    // Fails only when the connection is closed, and then nothing arrives.
+                    let _ = queries
+                        .subscriber
+                        .unsubscribe_after(queries.taken + more)
+                        .await;
+                }
+                let enough = until.min(Instant::now() + time);
+                if self.serve_until(enough, lost.as_mut()).await.is_break() {
+                    return;
+                }
+            }
+        }
+        for queries in self.queries.iter_mut() {
+            let _ = queries.subscriber.drain().await;
+        }
+        let _ = self.serve_until(until, lost).await;
+    }
+
+    /// Goes on until `until`; breaks off when no more queries can come.
+    async fn serve_until(
+        &mut self,
+        until: Instant,
+        mut lost: Pin<&mut Notified<'_>>,
+    ) -> ControlFlow<()> {
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(until) => return ControlFlow::Continue(()),
+                // What was on its way is lost, and a proxy hears of it from its own connection or by time.
+                () = lost.as_mut() => return ControlFlow::Break(()),
+                Some(event) = self.cancelled.next() => self.cancel(&event),
+                Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                query = self.queries.next() => match query {
+                    Some((endpoint, message)) => self.serve(endpoint, message).await,
+                    None => return ControlFlow::Break(()),
+                },
+            }
+        }
     }
 
     /// The drain time is over: each proxy hears 503 at once and need not wait out its deadline.
