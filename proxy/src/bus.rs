@@ -80,6 +80,15 @@ pub enum Incoming {
     Closed,
 }
 
+/// What the connection to NATS did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// There is one, perhaps another than before.
+    Up,
+    /// There is none.
+    Down,
+}
+
 /// One answer, read.
 #[derive(Debug)]
 pub struct Answer {
@@ -309,12 +318,13 @@ impl Bus {
         }
     }
 
-    /// Appends the queries that were lost with a connection since the last call. Cheap when nothing
-    /// happened: it is called on every turn of the shard.
-    pub fn lost(&mut self, now: Instant, into: &mut Vec<Token>) {
+    /// Looks after the connection: what it does when that changed since the last call, and appends
+    /// the queries that were lost with it. Cheap when nothing happened: it is called on every turn
+    /// of the shard.
+    pub fn lost(&mut self, now: Instant, into: &mut Vec<Token>) -> Option<Link> {
         let connection = self.current();
         if connection == self.connection {
-            return;
+            return None;
         }
         self.connection = connection;
         self.notices.connection(connection.is_some());
@@ -323,6 +333,11 @@ impl Bus {
                 .settle(now, open.subject, open.permit, Verdict::Unknown);
             into.push(token);
         }
+        Some(if connection.is_some() {
+            Link::Up
+        } else {
+            Link::Down
+        })
     }
 
     /// How many queries are out.

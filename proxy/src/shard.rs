@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use sigbox_contracts::event::NodeState;
 use sigbox_core::{
     Core, Counters, Flow, Input, Instant, ListenerId, Outputs, Ticket, Token, Transport,
 };
@@ -31,7 +32,7 @@ use self::output::Deferred;
 use self::socket::Socket;
 use self::steer::Course;
 use crate::admin::Health;
-use crate::bus::{Bus, BusError, Incoming, Reply};
+use crate::bus::{Bus, BusError, Incoming, Link, Reply, unix_ms};
 use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
 use crate::metrics::{Metrics, ShardCounter, ShardMetrics};
@@ -174,6 +175,8 @@ pub struct Shard {
     armed: Option<Instant>,
     /// Set while draining: when to stop all the same.
     drained_by: Option<Instant>,
+    /// Others have been told that the node started, which takes a connection to NATS.
+    is_announced: bool,
     max_routes: usize,
     drain: std::time::Duration,
     events: Events,
@@ -229,6 +232,7 @@ impl Shard {
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             armed: None,
             drained_by: None,
+            is_announced: false,
             max_routes: config.exchange.max_routes,
             drain: config.runtime.drain,
             events: config.events,
@@ -243,6 +247,7 @@ impl Shard {
         // The batches below are the fairness here; the runtime's own budget would make sockets and
         // channels look empty in the middle of one.
         unconstrained(poll_fn(|cx| self.poll(cx))).await;
+        self.announce_node(NodeState::Stopped);
         let open = self.core.live();
         if open > 0 {
             tracing::warn!(
@@ -283,6 +288,7 @@ impl Shard {
                 Control::Drain => {
                     let now = self.clock.now();
                     self.drained_by = self.drained_by.or(Some(now + self.drain));
+                    self.announce_node(NodeState::Draining);
                     self.feed(Input::Drain);
                 }
                 Control::Looked(ticket, addresses) => {
@@ -336,12 +342,25 @@ impl Shard {
 
     fn fail_lost_queries(&mut self) {
         let mut lost = std::mem::take(&mut self.lost);
-        self.bus.lost(self.clock.now(), &mut lost);
+        if self.bus.lost(self.clock.now(), &mut lost) == Some(Link::Up) && !self.is_announced {
+            self.is_announced = true;
+            self.announce_node(NodeState::Started);
+        }
         for token in lost.drain(..) {
             let answer = Err(sigbox_core::FallbackCause::Disconnected);
             self.feed(Input::Decision { token, answer });
         }
         self.lost = lost;
+    }
+
+    /// The first shard speaks for the node.
+    fn announce_node(&mut self, state: NodeState) {
+        if self.index == 0 && self.events.node {
+            let settings = self.core.settings();
+            let event = self.recorder.node(state, settings, unix_ms());
+            let tenant = settings.tenant.clone();
+            self.bus.announce(&event, &tenant);
+        }
     }
 
     fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {

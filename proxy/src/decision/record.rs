@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use sigbox_contracts::event::{
-    Branch, CancelledEvent, Cause, DecisionEvent, Event, Outcome, TransactionEvent,
+    Branch, CancelledEvent, Cause, DecisionEvent, Event, NodeEvent, NodeState, Outcome,
+    TransactionEvent,
 };
 use sigbox_contracts::{Class, VERSION};
-use sigbox_core::{Decided, FallbackCause, Finished, Outputs, Token};
+use sigbox_core::{Decided, FallbackCause, Finished, Outputs, Settings, Token};
 use uuid::Uuid;
 
 /// What an answer said besides the plan.
@@ -97,6 +98,22 @@ impl Recorder {
             status: finished.status,
             at,
             branches: branches.collect(),
+        })
+    }
+
+    /// What the node itself does now.
+    pub fn node(&self, state: NodeState, settings: &Settings, at: f64) -> Event {
+        let listen = settings.listeners.iter();
+        Event::Node(NodeEvent {
+            version: VERSION.to_owned(),
+            node: self.node.clone(),
+            tenant: settings.tenant.to_string(),
+            state,
+            software: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            listen: listen
+                .map(|l| format!("{}:{}", l.transport, l.address))
+                .collect(),
+            at,
         })
     }
 
