@@ -28,7 +28,7 @@ use tokio::time::Sleep;
 pub use clock::Clock;
 pub use steer::Steer;
 
-use self::output::Deferred;
+use self::output::Failed;
 use self::socket::Socket;
 use self::steer::Course;
 use crate::admin::Health;
@@ -164,8 +164,8 @@ pub struct Shard {
     lookups: mpsc::Sender<Lookup>,
     /// Where datagrams are read into.
     buffer: Vec<u8>,
-    /// What came up while outputs were carried out, for the core afterwards.
-    deferred: VecDeque<Deferred>,
+    /// What failed while outputs were carried out; the core hears of it afterwards.
+    failed: VecDeque<Failed>,
     /// Queries that a connection took along when it went.
     lost: Vec<Token>,
     /// What the answer that is being carried out said besides its plan.
@@ -226,7 +226,7 @@ impl Shard {
             queues: parts.queues,
             lookups: parts.lookups,
             buffer: vec![0; LONGEST_DATAGRAM],
-            deferred: VecDeque::new(),
+            failed: VecDeque::new(),
             lost: Vec::new(),
             answered: None,
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),

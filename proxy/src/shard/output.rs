@@ -10,27 +10,27 @@ use super::{Lookup, Shard};
 use crate::bus::unix_ms;
 use crate::metrics::ShardCounter;
 
-/// What came of an output at once, and the core must hear.
+/// What did not work at once, and the core must hear.
 #[derive(Debug)]
-pub(super) enum Deferred {
+pub(super) enum Failed {
     /// A request could not be sent.
-    NotSent(BranchToken),
+    Send(BranchToken),
     /// A query could not be asked.
-    NotAsked(Token, FallbackCause),
+    Ask(Token, FallbackCause),
     /// A name could not be looked up.
-    NotLooked(Ticket),
+    LookUp(Ticket),
 }
 
-impl Deferred {
+impl Failed {
     fn input(&self) -> Input<'static> {
         const NOWHERE: &[IpAddr] = &[];
         match *self {
-            Self::NotSent(branch) => Input::SendFailed { branch },
-            Self::NotAsked(token, cause) => Input::Decision {
+            Self::Send(branch) => Input::SendFailed { branch },
+            Self::Ask(token, cause) => Input::Decision {
                 token,
                 answer: Err(cause),
             },
-            Self::NotLooked(ticket) => Input::Looked {
+            Self::LookUp(ticket) => Input::Looked {
                 ticket,
                 addresses: NOWHERE,
             },
@@ -56,11 +56,11 @@ impl Shard {
                 }
                 self.out.recycle(outputs);
             }
-            let Some(deferred) = self.deferred.pop_front() else {
+            let Some(failed) = self.failed.pop_front() else {
                 return;
             };
             self.core
-                .handle(self.clock.now(), deferred.input(), &mut self.out);
+                .handle(self.clock.now(), failed.input(), &mut self.out);
         }
     }
 
@@ -74,12 +74,12 @@ impl Shard {
                 if !self.send(flow, bytes)
                     && let Some(branch) = branch
                 {
-                    self.deferred.push_back(Deferred::NotSent(*branch));
+                    self.failed.push_back(Failed::Send(*branch));
                 }
             }
             Output::Query { token } => {
                 if let Err(cause) = self.ask(*token) {
-                    self.deferred.push_back(Deferred::NotAsked(*token, cause));
+                    self.failed.push_back(Failed::Ask(*token, cause));
                 }
             }
             Output::CancelQuery {
@@ -162,7 +162,7 @@ impl Shard {
         };
         if self.lookups.try_send(lookup).is_err() {
             self.metrics.add(ShardCounter::LookupsFailed);
-            self.deferred.push_back(Deferred::NotLooked(ticket));
+            self.failed.push_back(Failed::LookUp(ticket));
         }
     }
 }
