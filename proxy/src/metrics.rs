@@ -5,6 +5,7 @@
 
 mod collector;
 mod histogram;
+mod process;
 mod shard;
 
 use std::fmt;
@@ -108,7 +109,13 @@ struct TransitionLabels {
 impl Metrics {
     /// The metrics of the node of that name; shards register themselves.
     pub fn new(node: &str) -> Self {
-        let mut registry = Registry::with_prefix("sigbox");
+        let mut all = Registry::default();
+        let start = Gauge::<i64>::default();
+        start.set(unix_seconds());
+        let help = "When the process started, Unix time in seconds";
+        all.register("process_start_time_seconds", help, start);
+        all.register_collector(Box::new(process::Process));
+        let registry = all.sub_registry_with_prefix("sigbox");
         let shards = Arc::new(Shards::default());
         let nats_events = Family::default();
         let breaker_open = Family::default();
@@ -122,13 +129,6 @@ impl Metrics {
             "build",
             "The running software and the node's name",
             Info::new(build.to_vec()),
-        );
-        let start = Gauge::<i64>::default();
-        start.set(unix_seconds());
-        registry.register(
-            "start_time_seconds",
-            "When the process started, Unix time",
-            start,
         );
         registry.register(
             "nats_events",
@@ -148,7 +148,7 @@ impl Metrics {
         registry.register("reloads", "Configuration reloads", reloads.clone());
         registry.register_collector(Box::new(Arc::clone(&shards)));
         Self {
-            registry,
+            registry: all,
             shards,
             nats_events,
             breaker_open,
@@ -321,7 +321,17 @@ mod tests {
                 "{line} is not in\n{text}"
             );
         }
-        assert!(text.contains("sigbox_build_info{version="), "{text}");
+        for start in [
+            "sigbox_build_info{version=",
+            "process_start_time_seconds 1",
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
+        ] {
+            assert!(
+                text.lines().any(|line| line.starts_with(start)),
+                "{start} is not in\n{text}"
+            );
+        }
         assert!(text.ends_with("# EOF\n"));
     }
 

@@ -78,8 +78,7 @@ pub(super) fn is_empty(condition: &Condition) -> bool {
 
 fn method(value: Value<'_>) -> Option<Box<str>> {
     let text = value.text()?;
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
-    if text.is_empty() || !text.bytes().all(token) {
+    if !is_token(text) {
         return value.fault(
             format!("`{}` must be a SIP method", value.key),
             "not a method",
@@ -198,10 +197,15 @@ fn headers(rule: &Section<'_>) -> Vec<HeaderMatch> {
     headers
 }
 
-/// Whether it is a token.
-pub(super) fn header_name(text: &str) -> Result<Box<str>, String> {
+/// RFC 3261 §25.1
+fn is_token(text: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
-    if text.is_empty() || !text.bytes().all(token) {
+    !text.is_empty() && text.bytes().all(token)
+}
+
+/// A header name in lower case.
+pub(super) fn header_name(text: &str) -> Result<Box<str>, String> {
+    if !is_token(text) {
         return Err("letters, digits and hyphens make a name".to_owned());
     }
     Ok(text.to_ascii_lowercase().into())
