@@ -13,6 +13,9 @@ export type Class = (typeof CLASSES)[number];
 /** The queue group that all deciders share, so that each query reaches one of them. */
 export const QUEUE_GROUP = "deciders";
 
+/** How long the last replies may take to leave when the decider stops, in milliseconds. */
+const LAST_FLUSH_MS = 1_000;
+
 const NAME = /^[A-Za-z0-9_-]+$/;
 const SEMVER = /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$/;
 
@@ -101,12 +104,9 @@ export class Decider {
     if (this.endpoints.size === 0) throw new SettingError(`decider "${this.name}" answers nothing: add .on("invite", ...)`);
     const nats = await connectPatiently(this.label, settings, signal);
     const running = new Running(this, nats, settings);
-    try {
-      // The subscriptions have reached the server when this returns: whoever asks now is answered.
-      await nats.flush();
-    } catch {
-      // The connection went in between; the client subscribes again when it is back.
-    }
+    // The subscriptions have reached the server when this returns: whoever asks now is answered. If the connection
+    // goes in between, the client subscribes again when it is back; if it was closed for good, the flush never ends.
+    await Promise.race([nats.flush().catch(() => undefined), running.stopped]);
     settings.log.info("ready", {
       decider: this.label,
       classes: [...this.endpoints.keys()].join(","),
@@ -202,20 +202,15 @@ export class Running {
     const { log, drainMs } = this.#settings;
     log.info("draining", { in_hand: this.inHand });
     this.#service.close();
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), drainMs);
-    });
-    const drained = Promise.all(this.#queries.map((subscription) => subscription.drain().catch(() => undefined)))
-      .then(() => this.#dispatcher.idle())
-      .then(() => "drained" as const);
-    if ((await Promise.race([drained, patience])) === "late") {
+    const drained = Promise.all(this.#queries.map((subscription) => subscription.drain().catch(() => undefined))).then(() =>
+      this.#dispatcher.idle(),
+    );
+    if (!(await settlesWithin(drainMs, drained))) {
       log.warn("stopped with queries in hand", { in_hand: this.inHand });
       this.#dispatcher.stop();
     }
-    clearTimeout(timer);
-    // Without a server there is nothing left to hand over, and draining would wait for one.
-    await Promise.race([this.#nats.flush().catch(() => undefined), new Promise((resolve) => setTimeout(resolve, 1_000))]);
+    // Without a server there is nothing to hand the last replies to, and the flush would wait for one.
+    await settlesWithin(LAST_FLUSH_MS, this.#nats.flush().catch(() => undefined));
     await this.#nats.close();
     log.info("stopped", { decider: this.#decider.label });
   }
@@ -244,6 +239,19 @@ export class Running {
       throw error;
     }
     await this.#stopping;
+  }
+}
+
+/** Whether `work` ends in this time. */
+async function settlesWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
