@@ -71,9 +71,7 @@ impl Counters {
     }
 
     pub(crate) fn end(&self, ending: Ending) {
-        if let Some(counter) = self.endings.get(ending as usize) {
-            counter.fetch_add(1, Relaxed);
-        }
+        self.endings[ending as usize].fetch_add(1, Relaxed);
         if ending.is_error() {
             self.errors.fetch_add(1, Relaxed);
         }
@@ -111,27 +109,17 @@ impl Counters {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let [
-            answered,
-            expired,
-            busy,
-            malformed,
-            failed,
-            invalid,
-            late,
-            cancelled,
-            unsent,
-        ] = self.endings.each_ref().map(|counter| counter.load(Relaxed));
+        let count = |ending: Ending| self.endings[ending as usize].load(Relaxed);
         Counts {
-            answered,
-            expired,
-            busy,
-            malformed,
-            failed,
-            invalid,
-            late,
-            cancelled,
-            unsent,
+            answered: count(Ending::Answered),
+            expired: count(Ending::Expired),
+            busy: count(Ending::Busy),
+            malformed: count(Ending::Malformed),
+            failed: count(Ending::Failed),
+            invalid: count(Ending::Invalid),
+            late: count(Ending::Late),
+            cancelled: count(Ending::Cancelled),
+            unsent: count(Ending::Unsent),
         }
     }
 }

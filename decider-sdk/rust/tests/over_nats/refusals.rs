@@ -22,14 +22,7 @@ async fn a_handler_s_error_is_a_service_error_without_its_causes() -> Result<()>
         (code.as_str(), text.as_str()),
         ("500", "no answer  from the database")
     );
-    assert_eq!(
-        stage
-            .decider
-            .counts(Class::Invite)
-            .context("counts")?
-            .failed,
-        1
-    );
+    assert_eq!(stage.counts()?.failed, 1);
     stage.decider.stop().await?;
     Ok(())
 }
@@ -57,14 +50,7 @@ async fn a_panic_is_a_service_error_and_the_decider_lives() -> Result<()> {
     }
     let reply = stage.proxy.ask("sip:never@example.com").await?;
     assert_eq!(decision(&reply)?["status"], 404);
-    assert_eq!(
-        stage
-            .decider
-            .counts(Class::Invite)
-            .context("counts")?
-            .failed,
-        3
-    );
+    assert_eq!(stage.counts()?.failed, 3);
     stage.decider.stop().await?;
     Ok(())
 }
@@ -81,7 +67,7 @@ async fn an_invalid_decision_is_never_sent() -> Result<()> {
         text.starts_with("invalid decision: header_injection at /routes/0/headers/set/X-Why"),
         "{text}"
     );
-    let counts = stage.decider.counts(Class::Invite).context("counts")?;
+    let counts = stage.counts()?;
     assert_eq!((counts.invalid, counts.answered), (1, 0));
     stage.decider.stop().await?;
     Ok(())
@@ -143,7 +129,7 @@ async fn one_query_too_many_is_answered_503_at_once() -> Result<()> {
         decision(&stage.proxy.ask("sip:again@example.com").await?)?["action"],
         "pass"
     );
-    let counts = stage.decider.counts(Class::Invite).context("counts")?;
+    let counts = stage.counts()?;
     assert_eq!((counts.busy, counts.answered), (1, 3));
     stage.decider.stop().await?;
     Ok(())

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sigbox_decider::contracts::event::CancelledEvent;
 use sigbox_decider::contracts::{Event, VERSION};
 use sigbox_decider::testing::query;
-use sigbox_decider::{Decider, Query, Running};
+use sigbox_decider::{Class, Counts, Decider, Query, Running};
 use tokio::time::timeout;
 
 /// What every test here starts with: a server, a decider that listens, and a client that asks like a proxy.
@@ -29,6 +29,13 @@ impl Stage {
             proxy,
             decider,
         })
+    }
+
+    /// What happened to the queries about INVITEs so far.
+    pub(crate) fn counts(&self) -> Result<Counts> {
+        self.decider
+            .counts(Class::Invite)
+            .context("a handler for INVITE")
     }
 }
 
