@@ -233,6 +233,11 @@ test("a drain finishes what is in hand and takes nothing new", async (t) => {
     // Until the unsubscription has reached the server, a query may still come through.
     for (;;) await ask();
   }, /no responders/);
+  // A drain that did not wait for the handler would be over after a few round trips to the server.
+  let over = false;
+  stopped.then(() => (over = true));
+  for (let roundTrip = 0; roundTrip < 50; roundTrip += 1) await proxy.flush();
+  assert.equal(over, false);
   release();
   assert.equal((await inHand).json().action, "route");
   await stopped;
