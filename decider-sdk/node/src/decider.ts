@@ -156,7 +156,7 @@ export class Running {
       },
       served,
     );
-    nats.subscribe(`${settings.prefix}.v1.event.cancelled.>`, {
+    nats.subscribe(`${settings.prefix}.v1.event.cancelled.${settings.tenant}`, {
       callback: (error, message) => {
         if (error === null) this.#onCancelled(message);
       },

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { connect, headers } from "@nats-io/transport-node";
-import { decider, pass, reject, route, VERSION } from "../dist/index.js";
+import { decider, lineLog, pass, reject, route, VERSION } from "../dist/index.js";
 import { silentLog } from "../dist/log.js";
 import { sampleQuery } from "../dist/testing.js";
 import { NatsServer } from "./nats_server.js";
@@ -209,6 +210,39 @@ test("two deciders share the queries, each gets its own", async (t) => {
   const asked = answers;
   await ask();
   assert.equal(answers, asked + 1, "one query, one decider");
+});
+
+test("the permissions of the contract are enough for a decider", async (t) => {
+  const strict = await NatsServer.start({
+    args: ["-c", fileURLToPath(new URL("../../../contracts/nats/permissions.conf", import.meta.url))],
+    env: { SIGBOX_PROXY_PASSWORD: "proxy", SIGBOX_DECIDER_PASSWORD: "decider", SIGBOX_OBSERVER_PASSWORD: "observer" },
+  });
+  t.after(() => strict.stop());
+  const edge = await connect({ servers: strict.url, user: "proxy-edge-1", pass: "proxy", inboxPrefix: "_INBOX_edge-1" });
+  t.after(() => edge.close());
+  /** @type {string[]} */
+  const troubles = [];
+  const log = lineLog("warn", (line) => troubles.push(line));
+  for (const tenant of ["*", "default"]) {
+    const running = await decider("strict", "1.0.0")
+      .on("invite", async (_call, ctx) => {
+        ctx.extend(100);
+        // The event goes out while the handler runs: were it not heard, an answer would follow.
+        edge.publish("sigbox.v1.event.cancelled.default", JSON.stringify({ id: ctx.id }));
+        await once(ctx.signal, "abort");
+        return pass();
+      })
+      .on("message", () => pass())
+      .start({ servers: strict.url.replace("//", "//decider:decider@"), tenant, log });
+    edge.publish("sigbox.v1.query.default.invite", JSON.stringify(sampleQuery("invite")), { reply: "_INBOX_edge-1.invite" });
+    const message = JSON.stringify(sampleQuery("message"));
+    const reply = await edge.request("sigbox.v1.query.default.message", message, { timeout: 5_000 });
+    assert.equal(reply.json().action, "pass");
+    assert.equal((await edge.request(`$SRV.PING.strict.${running.id}`, "", { timeout: 5_000 })).json().id, running.id);
+    await running.stop();
+    assert.equal(running.counters()["invite"]?.cancelled, 1);
+  }
+  assert.deepEqual(troubles, []);
 });
 
 test("one tenant's decider does not see another's queries", async (t) => {

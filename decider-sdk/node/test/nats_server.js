@@ -13,12 +13,16 @@ export class NatsServer {
     this.url = url;
   }
 
-  /** Starts one on a free port, or on the port of one that was stopped. @param {{ port?: string, args?: string[] }} [options] */
-  static async start({ port = "-1", args: more = [] } = {}) {
+  /**
+   * Starts one on a free port, or on the port of one that was stopped.
+   *
+   * @param {{ port?: string, args?: string[], env?: Record<string, string> }} [options]
+   */
+  static async start({ port = "-1", args: more = [], env = {} } = {}) {
     const folder = mkdtempSync(join(tmpdir(), "sigbox-nats-"));
     const changed = watch(folder);
     const args = ["-a", "127.0.0.1", "-p", String(port), "--ports_file_dir", folder, ...more];
-    const server = spawn(binary(), args, { stdio: "ignore" });
+    const server = spawn(binary(), args, { stdio: "ignore", env: { ...process.env, ...env } });
     const gone = once(server, "exit").then(() => "exit");
     try {
       for (let url = addressIn(folder); ; url = addressIn(folder)) {
