@@ -64,6 +64,8 @@ pub struct Bus {
     notices: Notices,
     query: QueryOptions,
     limits: Limits,
+    /// The longest the core waits for an answer, extensions included.
+    max_wait: Duration,
     /// Where a query is written before it is sent.
     scratch: Vec<u8>,
     metrics: Arc<ShardMetrics>,
@@ -146,6 +148,7 @@ impl Bus {
             notices: Notices::new(shard, health, shared),
             query: query_options(config),
             limits: config.exchange.limits(),
+            max_wait: config.settings.decision.max_wait,
             scratch: Vec::with_capacity(4 * 1024),
             metrics,
         })
@@ -155,6 +158,7 @@ impl Bus {
     pub fn reload(&mut self, config: &Config) {
         self.query = query_options(config);
         self.limits = config.exchange.limits();
+        self.max_wait = config.settings.decision.max_wait;
         self.subjects.set_breaker(config.nats.breaker);
     }
 
@@ -259,7 +263,7 @@ impl Bus {
         }
         let (said, reasons) = answer::read(message, &self.limits, context);
         if let Said::Extend(by) = said {
-            self.pending.extend(token, now + by);
+            self.pending.extend(token, now + by.min(self.max_wait));
             return Some(Answer {
                 token,
                 verdict: Reply::Extend(by),

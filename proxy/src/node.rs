@@ -11,6 +11,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use sigbox_core::Counters;
@@ -140,6 +141,7 @@ impl Node {
         let (ended, ends) = mpsc::unbounded_channel();
         let shared = Arc::new(config.clone());
         let (steer, clock, process) = (Steer::new(shards), Clock::start(), random::<8>()?);
+        let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
             let counters = Arc::new(Counters::default());
@@ -150,6 +152,7 @@ impl Node {
                 sockets,
                 queues,
                 peers: handles.clone(),
+                undrained: undrained.clone(),
                 lookups: lookups.clone(),
                 steer: steer.clone(),
                 clock,

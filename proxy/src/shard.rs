@@ -5,137 +5,46 @@
 //! before it takes the next. There is no task, channel or lock per call, and nothing in here waits.
 
 mod clock;
+mod drain;
 mod output;
+mod parts;
 mod socket;
 mod steer;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use sigbox_contracts::event::NodeState;
-use sigbox_core::{
-    Core, Counters, Flow, Input, Instant, ListenerId, Outputs, Ticket, Token, Transport,
-};
+use sigbox_core::{Core, Flow, Input, Instant, ListenerId, Outputs, Token, Transport};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 pub use clock::Clock;
+pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, channels};
 pub use steer::Steer;
 
+use self::drain::Drain;
 use self::output::Failed;
 use self::socket::Socket;
 use self::steer::Course;
-use crate::admin::Health;
-use crate::bus::{Bus, BusError, Incoming, Link, Reply, unix_ms};
+use crate::bus::{Bus, BusError, Incoming, Link, Reply};
 use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
-use crate::metrics::{Metrics, ShardCounter, ShardMetrics};
+use crate::metrics::{ShardCounter, ShardMetrics};
 
 /// How many things are taken from one source before the others have their turn.
 const BATCH: usize = 64;
 
 /// The longest datagram there is (RFC 768 over IPv4; IPv6 adds 20 bytes that nobody sends).
 const LONGEST_DATAGRAM: usize = 65_535;
-
-/// A message that arrived at one shard's socket and belongs to another.
-#[derive(Debug)]
-pub struct Handoff {
-    /// Which socket, by listener.
-    pub listener: ListenerId,
-    /// Who sent it.
-    pub peer: SocketAddr,
-    /// The datagram.
-    pub bytes: Box<[u8]>,
-}
-
-/// A name to look up away from the shard.
-#[derive(Debug)]
-pub struct Lookup {
-    /// Who asks.
-    pub shard: usize,
-    /// The core's name for it.
-    pub ticket: Ticket,
-    /// The host name.
-    pub name: String,
-}
-
-/// What the node tells a shard.
-#[derive(Debug)]
-pub enum Control {
-    /// A new configuration, with the listeners as they are.
-    Reload(Arc<Config>),
-    /// Take no more calls; end when those there are have ended, or when the time is over.
-    Drain,
-    /// Addresses of a name; none when it has none.
-    Looked(Ticket, Vec<IpAddr>),
-}
-
-/// The ends of a shard's channels, for those who talk to it.
-#[derive(Clone, Debug)]
-pub struct ShardHandle {
-    /// What the node has to say. Rare: reloads, draining, name lookups.
-    pub control: mpsc::UnboundedSender<Control>,
-    handoffs: mpsc::Sender<Handoff>,
-}
-
-/// The other ends.
-#[derive(Debug)]
-pub struct ShardQueues {
-    control: mpsc::UnboundedReceiver<Control>,
-    handoffs: mpsc::Receiver<Handoff>,
-}
-
-/// Both ends of one shard's channels; `queue` messages of other shards may wait.
-pub fn channels(queue: usize) -> (ShardHandle, ShardQueues) {
-    let (control, controlled) = mpsc::unbounded_channel();
-    let (handoffs, handed) = mpsc::channel(queue.max(1));
-    (
-        ShardHandle { control, handoffs },
-        ShardQueues {
-            control: controlled,
-            handoffs: handed,
-        },
-    )
-}
-
-/// What a shard is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Its number, from 0.
-    pub index: u8,
-    /// The configuration, with the bound addresses in its settings.
-    pub config: Arc<Config>,
-    /// One socket for each listener, in order; not blocking.
-    pub sockets: Vec<std::net::UdpSocket>,
-    /// What others have for it.
-    pub queues: ShardQueues,
-    /// All shards by number, itself included.
-    pub peers: Vec<ShardHandle>,
-    /// Where names are looked up.
-    pub lookups: mpsc::Sender<Lookup>,
-    /// The process's rule for who gets which message.
-    pub steer: Steer,
-    /// The process's clock.
-    pub clock: Clock,
-    /// The core's secret.
-    pub seed: [u8; 16],
-    /// The number that this process drew.
-    pub process: u64,
-    /// What the core counts.
-    pub counters: Arc<Counters>,
-    /// What the shell counts.
-    pub metrics: Arc<ShardMetrics>,
-    /// What all shards report to.
-    pub shared: Arc<Metrics>,
-    /// Readiness.
-    pub health: Arc<Health>,
-}
 
 /// Why a shard cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -173,12 +82,13 @@ pub struct Shard {
     timer: Pin<Box<Sleep>>,
     /// When `timer` fires; `None` when it need not.
     armed: Option<Instant>,
-    /// Set while draining: when to stop all the same.
-    drained_by: Option<Instant>,
+    drain: Drain,
+    /// How long draining may take.
+    drain_limit: Duration,
+    undrained: Arc<AtomicUsize>,
     /// Others have been told that the node started, which takes a connection to NATS.
     is_announced: bool,
     max_routes: usize,
-    drain: std::time::Duration,
     events: Events,
     recorder: Recorder,
     metrics: Arc<ShardMetrics>,
@@ -229,12 +139,13 @@ impl Shard {
             failed: VecDeque::new(),
             lost: Vec::new(),
             answered: None,
-            timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
-            drained_by: None,
+            drain: Drain::No,
+            drain_limit: config.runtime.drain,
+            undrained: parts.undrained,
             is_announced: false,
             max_routes: config.exchange.max_routes,
-            drain: config.runtime.drain,
             events: config.events,
             recorder: Recorder::new(config.node.as_str()),
             metrics,
@@ -266,9 +177,8 @@ impl Shard {
         again |= self.poll_sockets(cx);
         again |= self.poll_handoffs(cx);
         again |= self.poll_timer(cx);
-        if let Some(by) = self.drained_by
-            && (self.core.live() == 0 || self.clock.now() >= by)
-        {
+        self.check_drained();
+        if self.drain == Drain::Stopped {
             return Poll::Ready(());
         }
         if again {
@@ -285,12 +195,8 @@ impl Shard {
             };
             match control {
                 Control::Reload(config) => self.reload(&config),
-                Control::Drain => {
-                    let now = self.clock.now();
-                    self.drained_by = self.drained_by.or(Some(now + self.drain));
-                    self.announce_node(NodeState::Draining);
-                    self.feed(Input::Drain);
-                }
+                Control::Drain => self.start_draining(),
+                Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {
                     if addresses.is_empty() {
                         self.metrics.add(ShardCounter::LookupsFailed);
@@ -307,7 +213,7 @@ impl Shard {
 
     fn reload(&mut self, config: &Config) {
         self.max_routes = config.exchange.max_routes;
-        self.drain = config.runtime.drain;
+        self.drain_limit = config.runtime.drain;
         self.events = config.events;
         self.bus.reload(config);
         self.feed(Input::Reload(config.settings.clone()));
@@ -351,16 +257,6 @@ impl Shard {
             self.feed(Input::Decision { token, answer });
         }
         self.lost = lost;
-    }
-
-    /// The first shard speaks for the node.
-    fn announce_node(&mut self, state: NodeState) {
-        if self.index == 0 && self.events.node {
-            let settings = self.core.settings();
-            let event = self.recorder.node(state, settings, unix_ms());
-            let tenant = settings.tenant.clone();
-            self.bus.announce(&event, &tenant);
-        }
     }
 
     fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {
@@ -447,8 +343,11 @@ impl Shard {
         let core = &self.core;
         self.bus
             .expire(now, |token| core.suspended(now, token).is_some());
-        let drained = self.drained_by.into_iter();
-        let Some(next) = self.core.next_timeout().into_iter().chain(drained).min() else {
+        let limit = match self.drain {
+            Drain::Until(limit) => Some(limit),
+            Drain::No | Drain::Done | Drain::Stopped => None,
+        };
+        let Some(next) = self.core.next_timeout().into_iter().chain(limit).min() else {
             return false;
         };
         // Setting a timer costs more than waking up once for nothing, so one that fires too early is

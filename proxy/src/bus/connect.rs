@@ -16,7 +16,7 @@ const QUEUED_COMMANDS: usize = 1_024;
 const QUEUED_ANSWERS: usize = 16_384;
 
 /// The longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the bus cannot be started. A server that is not there is no reason: the proxy starts without.
 #[derive(Debug, thiserror::Error)]
