@@ -1,0 +1,69 @@
+//! Timers whose delays come from a small set.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// Pending timers: one queue per distinct delay. As time does not run backwards each queue is in order by itself, so
+/// setting and expiring a timer costs a queue operation. There is no cancelling; an expired timer that nobody waits for
+/// any more is recognised by what it carries.
+#[derive(Debug)]
+pub(crate) struct Schedule<T> {
+    lanes: Vec<(Duration, VecDeque<(Moment, T)>)>,
+}
+
+impl<T> Default for Schedule<T> {
+    fn default() -> Self {
+        Self { lanes: Vec::new() }
+    }
+}
+
+impl<T> Schedule<T> {
+    /// `timer` expires `delay` after `now`, which is not before the `now` of earlier calls.
+    pub(crate) fn set(&mut self, now: Moment, delay: Duration, timer: T) {
+        let entry = (now.after(delay), timer);
+        match self.lanes.iter_mut().find(|(lane, _)| *lane == delay) {
+            Some((_, queue)) => queue.push_back(entry),
+            None => self.lanes.push((delay, VecDeque::from([entry]))),
+        }
+    }
+
+    /// The next timer that has expired, with the time at which it was due.
+    pub(crate) fn expire(&mut self, now: Moment) -> Option<(Moment, T)> {
+        self.lanes
+            .iter_mut()
+            .map(|(_, queue)| queue)
+            .find(|queue| queue.front().is_some_and(|(due, _)| *due <= now))?
+            .pop_front()
+    }
+
+    /// When the next timer expires.
+    pub(crate) fn next(&self) -> Option<Moment> {
+        self.lanes
+            .iter()
+            .filter_map(|(_, queue)| Some(queue.front()?.0))
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_expire_when_due() {
+        let start = Moment::from_nanos(0);
+        let at = |ms| start.after(Duration::from_millis(ms));
+        let mut schedule = Schedule::default();
+        schedule.set(start, Duration::from_millis(500), "a");
+        schedule.set(start, Duration::from_millis(100), "b");
+        schedule.set(at(50), Duration::from_millis(100), "c");
+        assert_eq!(schedule.next(), Some(at(100)));
+        assert_eq!(schedule.expire(at(99)), None);
+        assert_eq!(schedule.expire(at(150)), Some((at(100), "b")));
+        assert_eq!(schedule.expire(at(150)), Some((at(150), "c")));
+        assert_eq!(schedule.expire(at(150)), None);
+        assert_eq!(schedule.next(), Some(at(500)));
+    }
+}
