@@ -16,11 +16,12 @@ mod report;
 mod scenario;
 mod stage;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use tempfile::TempDir;
 
 use crate::phone::Terminal;
 use crate::phone::terminal::show;
@@ -50,41 +51,44 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|scenario| scenario.name)
 }
 
-/// Runs the demo and prints what happens. Says whether every call went as expected. Dropping the
-/// future stops everything that was started.
+/// Runs the demo and prints what happens. Says whether every call went as expected; nothing when it
+/// was `interrupted` before. Whatever was started is stopped in every case.
 ///
 /// # Errors
 /// When something that the demo needs is missing, does not start or stops by itself.
-pub async fn run(options: &Options, terminal: Terminal) -> Result<bool> {
+pub async fn run(
+    options: &Options,
+    terminal: Terminal,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Option<bool>> {
+    let mut interrupted = pin!(interrupted);
     let started = Instant::now();
     let chosen = choose(&options.only)?;
+    // A system that is kept is there to be tried out: all of it.
     let needs = |name| {
-        chosen
-            .iter()
-            .any(|scenario| scenario.expected.decision.needs(name))
+        options.keep
+            || chosen
+                .iter()
+                .any(|scenario| scenario.expected.decision.needs(name))
     };
     let programs = finder::find(options, needs(RUST), needs(NODE))?;
     let mut folder = tempfile::Builder::new().prefix("sigbox-demo-").tempdir()?;
-    // What went wrong is in the logs.
-    let keep_folder = |folder: &mut TempDir| folder.disable_cleanup(true);
-    let mut stage = Stage::open(&programs, folder.path())
-        .await
-        .inspect_err(|_| keep_folder(&mut folder))?;
-    if !options.json {
-        show(&report::opening(&stage, terminal))?;
-    }
-    let mut all: Vec<Played> = Vec::new();
-    for scenario in &chosen {
-        let played = play(&mut stage, scenario)
-            .await
-            .and_then(|played| stage.still_runs().map(|()| played))
-            .map_err(|error| stage.with_logs(&error))
-            .inspect_err(|_| keep_folder(&mut folder))?;
-        if !options.json {
-            show(&report::call(all.len() + 1, &played, terminal))?;
-        }
-        all.push(played);
-    }
+    let opened = tokio::select! {
+        opened = Stage::open(&programs, folder.path()) => opened,
+        () = &mut interrupted => return Ok(None),
+    };
+    // What went wrong is in the logs, so they stay.
+    let mut stage = opened.inspect_err(|_| folder.disable_cleanup(true))?;
+    let played = tokio::select! {
+        played = play_all(&mut stage, &chosen, options, terminal) => Some(played),
+        () = &mut interrupted => None,
+    };
+    let Some(played) = played else {
+        // Whoever is in a hurry does not care how the programs end.
+        let _ = stage.close().await;
+        return Ok(None);
+    };
+    let all = played.inspect_err(|_| folder.disable_cleanup(true))?;
     let passed = all.iter().all(Played::passed);
     if options.json {
         show(&(serde_json::to_string_pretty(&all)? + "\n"))?;
@@ -97,16 +101,39 @@ pub async fn run(options: &Options, terminal: Terminal) -> Result<bool> {
         ))?;
     }
     if !passed {
-        keep_folder(&mut folder);
+        folder.disable_cleanup(true);
         eprint!("\n{}", stage.logs());
     }
     if options.keep {
         show(&report::invitation(&stage, terminal))?;
-        // Until the caller, who knows about signals, drops this.
-        std::future::pending::<()>().await;
+        interrupted.await;
     }
     stage.close().await?;
-    Ok(passed)
+    Ok(Some(passed))
+}
+
+/// Places the calls one after the other and shows each when it is over.
+async fn play_all(
+    stage: &mut Stage,
+    chosen: &[Scenario],
+    options: &Options,
+    terminal: Terminal,
+) -> Result<Vec<Played>> {
+    if !options.json {
+        show(&report::opening(stage, terminal))?;
+    }
+    let mut all = Vec::new();
+    for scenario in chosen {
+        let played = play(stage, scenario)
+            .await
+            .and_then(|played| stage.still_runs().map(|()| played))
+            .map_err(|error| stage.with_logs(&error))?;
+        all.push(played);
+        if let Some(played) = all.last().filter(|_| !options.json) {
+            show(&report::call(all.len(), played, terminal))?;
+        }
+    }
+    Ok(all)
 }
 
 fn choose(only: &[String]) -> Result<Vec<Scenario>> {

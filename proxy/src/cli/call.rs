@@ -9,7 +9,8 @@ use serde_json::json;
 use sigbox_contracts::Event;
 use sigbox_wire::Uri;
 
-use super::interrupt::until_interrupted;
+use super::interrupt::{block_on, interruption};
+use crate::phone::events::{decision_of, is_settled};
 use crate::phone::terminal::{Tone, show};
 use crate::phone::{
     Answer, CallReport, CallScript, Callee, CalleeScript, Caller, Cancel, Ending, Endpoint,
@@ -71,7 +72,12 @@ pub(super) struct Call {
 /// Exits with 0 when the call went as expected, with 1 when it did not, with 2 when it could not be
 /// placed.
 pub(super) fn call(args: &Call) -> ExitCode {
-    until_interrupted(place(args))
+    block_on(async {
+        tokio::select! {
+            outcome = place(args) => outcome.map(Some),
+            () = interruption()? => Ok(None),
+        }
+    })
 }
 
 async fn place(args: &Call) -> Result<bool> {
@@ -103,7 +109,7 @@ async fn place(args: &Call) -> Result<bool> {
     let events = match &listener {
         Some(listener) => {
             listener
-                .wait(EVENT_PATIENCE, |events| has_ended(events, &report.call_id))
+                .wait(EVENT_PATIENCE, |events| is_settled(events, &report.call_id))
                 .await
         }
         None => Vec::new(),
@@ -122,7 +128,7 @@ async fn place(args: &Call) -> Result<bool> {
     if !as_expected {
         eprintln!("error: {}", complaint(args, report, expected, next_hop));
     }
-    if listener.is_some() && !has_ended(&events, &report.call_id) {
+    if listener.is_some() && decision_of(&events, &report.call_id).is_none() {
         eprintln!(
             "note: no decision of this call was announced on NATS. sigbox announces decisions with\n      \
              [events]\n      publish = [\"decision\", \"cancelled\"]"
@@ -206,10 +212,7 @@ fn document(
     ladder: &Ladder,
     events: &[Event],
 ) -> serde_json::Value {
-    let decisions: Vec<&Event> = events
-        .iter()
-        .filter(|event| is_decision(event, &report.call_id))
-        .collect();
+    let decision = decision_of(events, &report.call_id);
     json!({
         "to": args.to,
         "call_id": report.call_id,
@@ -220,18 +223,9 @@ fn document(
         "contacts": report.contacts,
         "setup_ms": report.setup.map(|setup| setup.as_secs_f64() * 1e3),
         "hung_up": report.ending == Ending::Confirmed,
-        "decisions": decisions,
+        "decision": decision,
         "ladder": ladder,
     })
-}
-
-fn is_decision(event: &Event, call_id: &str) -> bool {
-    matches!(event, Event::Decision(decision) if decision.call_id == call_id)
-}
-
-/// Whether nothing more is to be expected on NATS.
-fn has_ended(events: &[Event], call_id: &str) -> bool {
-    events.iter().any(|event| is_decision(event, call_id))
 }
 
 fn next_hop(args: &Call) -> Result<SocketAddr> {
@@ -282,9 +276,10 @@ fn local_address(next_hop: SocketAddr) -> Result<SocketAddr> {
 }
 
 fn sip_uri(text: &str) -> Result<String, String> {
-    let uri = Uri::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+    let uri =
+        Uri::parse(text.as_bytes()).map_err(|error| format!("{error}; write sip:user@host"))?;
     if uri.host.is_none() {
-        return Err("a SIP URI is needed: sip:user@host".to_owned());
+        return Err("this URI names no host; write sip:user@host".to_owned());
     }
     Ok(text.to_owned())
 }

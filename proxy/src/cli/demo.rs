@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::interrupt::until_interrupted;
+use super::interrupt::{block_on, interruption};
 use crate::demo::{self, Options};
 use crate::phone::Terminal;
 
@@ -45,5 +45,5 @@ pub(super) fn demo(args: Demo) -> ExitCode {
         only: args.only,
         json: args.json,
     };
-    until_interrupted(demo::run(&options, terminal))
+    block_on(async { demo::run(&options, terminal, interruption()?).await })
 }

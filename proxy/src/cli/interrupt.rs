@@ -1,6 +1,7 @@
 //! A command that ends when somebody asks it to.
 
 use std::future::Future;
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -11,46 +12,39 @@ use super::exit;
 /// What a shell reports of a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
-/// Runs `work` on a runtime of its own. SIGINT, SIGTERM and SIGHUP drop it, and with it everything
-/// that it started.
-///
-/// Returns 0 when the work says yes, 1 when it says no, 2 when it fails (after printing why) and
-/// 130 when it was interrupted.
-pub(super) fn until_interrupted(work: impl Future<Output = Result<bool>>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+/// Runs `work` on a runtime of its own and makes an exit code of its answer: 0 for yes, 1 for no, 2
+/// for a failure (after printing why), 130 when it was interrupted before it had an answer.
+pub(super) fn block_on(work: impl Future<Output = Result<Option<bool>>>) -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = work => outcome.map(Some),
-            outcome = any_signal() => outcome.map(|()| None),
-        }
-    });
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(work));
     match outcome {
         Ok(Some(true)) => ExitCode::SUCCESS,
         Ok(Some(false)) => ExitCode::from(exit::FAILED),
         Ok(None) => ExitCode::from(INTERRUPTED),
-        Err(error) => failed(&error),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::RUNTIME)
+        }
     }
 }
 
-async fn any_signal() -> Result<()> {
+/// From this call on SIGINT, SIGTERM and SIGHUP no longer end the process; the future ends at the
+/// first of them. Needs a tokio runtime.
+///
+/// # Errors
+/// When the handlers cannot be installed.
+pub(super) fn interruption() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::from(exit::RUNTIME)
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }

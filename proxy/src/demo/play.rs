@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use sigbox_contracts::Event;
 use sigbox_contracts::event::{DecisionEvent, Outcome};
 use sigbox_wire::{Index, Limits, Message, Method};
 
 use super::cast::ANY_PORT;
 use super::picture::{Picture, WITHDRAWN, caller, decided, fallback, wrong_time};
-use super::scenario::{Decision, Nats, Scenario};
+use super::scenario::{Nats, Scenario};
 use super::stage::Stage;
+use crate::phone::events::{decision_of, is_settled, is_withdrawn};
 use crate::phone::terminal::Tone;
 use crate::phone::trace::{Direction, Recorded};
 use crate::phone::{CallReport, CallScript, Caller, Ending, Endpoint, Ladder, run};
@@ -56,7 +56,6 @@ pub(super) async fn play(stage: &mut Stage, scenario: &Scenario) -> Result<Playe
     }
     let fallbacks_before = stage.admin.fallbacks().await?;
     let report = call(stage, scenario).await?;
-    let withdrawn = scenario.expected.decision == Decision::Withdrawn;
     let patience = if scenario.nats == Nats::Stopped {
         Duration::ZERO
     } else {
@@ -64,10 +63,7 @@ pub(super) async fn play(stage: &mut Stage, scenario: &Scenario) -> Result<Playe
     };
     let events = stage
         .listener
-        .wait(patience, |events| {
-            decision_of(events, &report.call_id).is_some()
-                && (!withdrawn || is_withdrawn(events, &report.call_id))
-        })
+        .wait(patience, |events| is_settled(events, &report.call_id))
         .await;
     let messages = stage.trace.messages();
     let decision = decision_of(&events, &report.call_id);
@@ -149,19 +145,6 @@ async fn call(stage: &Stage, scenario: &Scenario) -> Result<CallReport> {
         result.context("the caller's socket failed")?;
     }
     Ok(caller.report().clone())
-}
-
-fn decision_of<'a>(events: &'a [Event], call_id: &str) -> Option<&'a DecisionEvent> {
-    events.iter().find_map(|event| match event {
-        Event::Decision(decision) if decision.call_id == call_id => Some(&**decision),
-        _ => None,
-    })
-}
-
-fn is_withdrawn(events: &[Event], call_id: &str) -> bool {
-    events
-        .iter()
-        .any(|event| matches!(event, Event::Cancelled(cancelled) if cancelled.call_id == call_id))
 }
 
 fn described(decision: &DecisionEvent) -> String {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use sigbox_wire::{Index, Limits, Message};
+use sigbox_wire::{Index, Limits, Message, Method};
 use tokio::net::UdpSocket;
 
 use super::trace::{Direction, PhoneId, Trace};
@@ -18,13 +18,14 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Reads a datagram; `None` when it is neither a response nor a request that can be answered.
+    /// Reads a datagram; `None` when it is no SIP message, or a request that cannot be answered.
     pub fn parse(raw: Vec<u8>, from: SocketAddr) -> Option<Self> {
         let mut index = Index::default();
         index.parse(&raw, &Limits::default()).ok()?;
         let incoming = Self { raw, index, from };
         let message = incoming.message();
-        (!message.is_request() || message.answerable()).then_some(incoming)
+        let needs_answer = message.is_request() && message.method() != Method::Ack;
+        (!needs_answer || message.answerable()).then_some(incoming)
     }
 
     /// The message.

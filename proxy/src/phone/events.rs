@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use sigbox_contracts::Event;
+use sigbox_contracts::event::{DecisionEvent, Outcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -88,6 +89,28 @@ impl Listener {
         let _ = tokio::time::timeout(patience, seen_enough).await;
         self.events()
     }
+}
+
+/// The decision about a call; the first one when it was asked about again.
+pub fn decision_of<'a>(events: &'a [Event], call_id: &str) -> Option<&'a DecisionEvent> {
+    events.iter().find_map(|event| match event {
+        Event::Decision(decision) if decision.call_id == call_id => Some(&**decision),
+        _ => None,
+    })
+}
+
+/// Whether the query about a call was withdrawn.
+pub fn is_withdrawn(events: &[Event], call_id: &str) -> bool {
+    events
+        .iter()
+        .any(|event| matches!(event, Event::Cancelled(cancelled) if cancelled.call_id == call_id))
+}
+
+/// Whether nothing more is to be expected about a call that is over.
+pub fn is_settled(events: &[Event], call_id: &str) -> bool {
+    decision_of(events, call_id).is_some_and(|decision| {
+        decision.outcome != Outcome::Cancelled || is_withdrawn(events, call_id)
+    })
 }
 
 impl Drop for Listener {
