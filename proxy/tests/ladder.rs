@@ -20,7 +20,10 @@ fn port(port: u16) -> SocketAddr {
 }
 
 /// A decision event at 10 ms that took `took_ms`, with more fields as JSON.
-#[expect(clippy::unwrap_used, reason = "the document is written two lines above")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "the document is written two lines above"
+)]
 fn decision(took_ms: f64, more: &str) -> Event {
     let text = format!(
         r#"{{"version":"1.0","event":"decision","id":"i","node":"n","tenant":"default","class":"invite","call_id":"{CALL_ID}",
