@@ -257,7 +257,7 @@ mod tests {
 
         let mut breaker = Breaker::new(settings());
         for i in 0..100 {
-            let verdict = if i % 5 < 2 {
+            let verdict = if i % 5 >= 3 {
                 Verdict::Failed
             } else {
                 Verdict::Answered
