@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::play::Played;
-use super::stage::Stage;
+use super::stage::{RUST, Stage};
 use crate::phone::Terminal;
 use crate::phone::terminal::Tone;
 use crate::phone::wrap::wrapped;
@@ -29,16 +29,19 @@ pub(super) fn opening(stage: &Stage, terminal: Terminal) -> String {
 }
 
 fn addresses(stage: &Stage) -> Vec<(&'static str, String)> {
-    vec![
+    let mut rows = vec![
         ("nats-server", stage.nats.url()),
         (
             "sigbox",
             format!("sip:{}, http://{}", stage.sip, stage.admin.0),
         ),
-        ("lcr-rust", "decides calls to +49".to_owned()),
-        ("lcr-node", "decides calls to +44".to_owned()),
-        ("files, logs", stage.folder.display().to_string()),
-    ]
+    ];
+    for decider in stage.deciders() {
+        let numbers = if decider == RUST { "+49" } else { "+44" };
+        rows.push((decider, format!("decides calls to {numbers}")));
+    }
+    rows.push(("files, logs", stage.folder.display().to_string()));
+    rows
 }
 
 /// One call: heading, ladder, verdict.

@@ -113,7 +113,7 @@ impl Stage {
 
     /// Waits until the deciders serve and sigbox has its connections.
     async fn connected(&mut self) -> Result<()> {
-        let names: Vec<&str> = self.deciders.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.deciders().collect();
         let (client, admin) = (self.listener.client().clone(), self.admin);
         until(
             &format!("the deciders {} to serve", names.join(" and ")),
@@ -128,6 +128,11 @@ impl Stage {
             Ok(admin.is_connected().await?.then_some(()))
         })
         .await
+    }
+
+    /// The service names of the deciders that run.
+    pub(super) fn deciders(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.deciders.iter().map(|(name, _)| *name)
     }
 
     /// Fails when one of the programs has ended.
