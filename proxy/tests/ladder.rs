@@ -47,42 +47,44 @@ fn failover(events: &[Event]) -> Ladder {
     let first = trace.join("carrier-a", port(2));
     let second = trace.join("carrier-b", port(3));
     let sigbox = port(5060);
-    let invite = message("INVITE sip:+4930123@127.0.0.1:5060 SIP/2.0", "INVITE");
-    let ok = message("SIP/2.0 200 OK", "INVITE");
-    trace.record(caller, Direction::Sent, sigbox, &invite);
-    trace.record(
-        caller,
-        Direction::Received,
-        sigbox,
-        &message("SIP/2.0 100 Trying", "INVITE"),
-    );
-    trace.record(
-        first,
-        Direction::Received,
-        sigbox,
-        &message("INVITE sip:+4930123@a SIP/2.0", "INVITE"),
-    );
-    trace.record(
-        first,
-        Direction::Sent,
-        sigbox,
-        &message("SIP/2.0 503 Service Unavailable", "INVITE"),
-    );
-    trace.record(
-        first,
-        Direction::Received,
-        sigbox,
-        &message("ACK sip:+4930123@a SIP/2.0", "ACK"),
-    );
-    trace.record(
-        second,
-        Direction::Received,
-        sigbox,
-        &message("INVITE sip:+4930123@b SIP/2.0", "INVITE"),
-    );
-    trace.record(second, Direction::Sent, sigbox, &ok);
-    trace.record(second, Direction::Sent, sigbox, &ok);
-    trace.record(caller, Direction::Received, sigbox, &ok[..]);
+    for (phone, direction, start_line, method) in [
+        (
+            caller,
+            Direction::Sent,
+            "INVITE sip:+4930123@127.0.0.1:5060 SIP/2.0",
+            "INVITE",
+        ),
+        (caller, Direction::Received, "SIP/2.0 100 Trying", "INVITE"),
+        (
+            first,
+            Direction::Received,
+            "INVITE sip:+4930123@a SIP/2.0",
+            "INVITE",
+        ),
+        (
+            first,
+            Direction::Sent,
+            "SIP/2.0 503 Service Unavailable",
+            "INVITE",
+        ),
+        (
+            first,
+            Direction::Received,
+            "ACK sip:+4930123@a SIP/2.0",
+            "ACK",
+        ),
+        (
+            second,
+            Direction::Received,
+            "INVITE sip:+4930123@b SIP/2.0",
+            "INVITE",
+        ),
+        (second, Direction::Sent, "SIP/2.0 200 OK", "INVITE"),
+        (second, Direction::Sent, "SIP/2.0 200 OK", "INVITE"),
+        (caller, Direction::Received, "SIP/2.0 200 OK", "INVITE"),
+    ] {
+        trace.record(phone, direction, sigbox, &message(start_line, method));
+    }
     let mut ladder = Ladder::of_call(&trace, CALL_ID, sigbox, events);
     // Real times differ from run to run: number the messages instead, and place the decision between the second
     // and the third.

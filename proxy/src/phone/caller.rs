@@ -233,16 +233,14 @@ impl Caller {
             .send(now, Pending::Cancel, cancel, self.script.next_hop, out);
     }
 
+    fn in_dialog(&self, dialog: &Dialog, method: &str, cseq: u32) -> Vec<u8> {
+        dialog.request(method, &self.from, &self.report.call_id, cseq, self.local)
+    }
+
     fn hang_up(&mut self, now: Instant, dialog: &Dialog, out: &mut Outbox) {
         self.phase = Phase::Ending;
         self.report.ending = Ending::Unconfirmed;
-        let bye = dialog.request(
-            "BYE",
-            &self.from,
-            &self.report.call_id,
-            INVITE_CSEQ + 1,
-            self.local,
-        );
+        let bye = self.in_dialog(dialog, "BYE", INVITE_CSEQ + 1);
         self.resends
             .send(now, Pending::Bye, bye, dialog.next_hop(), out);
     }
@@ -289,23 +287,11 @@ impl Caller {
             out.send(ack.clone(), known.next_hop());
             return;
         }
-        let ack = dialog.request(
-            "ACK",
-            &self.from,
-            &self.report.call_id,
-            INVITE_CSEQ,
-            self.local,
-        );
+        let ack = self.in_dialog(&dialog, "ACK", INVITE_CSEQ);
         out.send(ack.clone(), dialog.next_hop());
         if self.dialog.is_some() {
             // Another branch of a fork answered as well: only one call is wanted.
-            let bye = dialog.request(
-                "BYE",
-                &self.from,
-                &self.report.call_id,
-                INVITE_CSEQ + 1,
-                self.local,
-            );
+            let bye = self.in_dialog(&dialog, "BYE", INVITE_CSEQ + 1);
             out.send(bye, dialog.next_hop());
             return;
         }
