@@ -229,7 +229,10 @@ impl Shard {
                 Incoming::Closed => return false,
                 Incoming::Answer(message) => {
                     let now = self.clock.now();
-                    let context = PlanContext::new(self.core.settings(), self.max_routes);
+                    let context = PlanContext {
+                        settings: self.core.settings(),
+                        max_routes: self.max_routes,
+                    };
                     let Some(answer) = self.bus.read(now, &message, &context) else {
                         continue;
                     };

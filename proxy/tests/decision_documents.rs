@@ -43,7 +43,13 @@ fn settings() -> Settings {
 fn read(document: &[u8], settings: &Settings) -> Result<Parsed, Invalid> {
     let limits = Limits::default();
     let decision = Decision::parse(document, &limits)?;
-    plan_of(&decision, &PlanContext::new(settings, limits.max_routes))
+    plan_of(
+        &decision,
+        &PlanContext {
+            settings,
+            max_routes: limits.max_routes,
+        },
+    )
 }
 
 fn plan(document: serde_json::Value) -> Result<Plan, Invalid> {

@@ -257,8 +257,10 @@ impl Listener {
     }
 
     fn is_at(&self, ip: IpAddr, port: u16) -> bool {
-        let bound = self.address.ip() == ip && self.address.port() == port;
-        bound
+        let (bound, ip) = (self.address.ip().to_canonical(), ip.to_canonical());
+        // Bound to every address, it hears what this host sends to itself.
+        let hears = bound == ip || bound.is_unspecified() && ip.is_loopback();
+        hears && self.address.port() == port
             || self.advertised.as_ref().is_some_and(|(host, at)| {
                 *at == port && host.trim_matches(['[', ']']).parse() == Ok(ip)
             })

@@ -6,29 +6,17 @@ use sigbox_contracts::decision::{self, NameAddr, StatusMatch};
 use sigbox_contracts::{Action, Decision, Invalid, InvalidReason, Routing};
 use sigbox_core::{
     Failover, HeaderEdits, Hop, HopHost, Listener, ListenerId, Party, Plan, PlanError, Redirect,
-    RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings, Target, Transport,
+    RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings, Target,
 };
+use sigbox_wire::Uri;
 
 /// What a decision is read against.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanContext<'a> {
-    /// Our sockets, with the ports they really have.
-    pub listeners: &'a [Listener],
-    /// Host names and addresses, lower case, that also mean this proxy.
-    pub aliases: &'a [Box<str>],
+    /// Our sockets, with the ports they really have, and our names.
+    pub settings: &'a Settings,
     /// The most routes a decision may have.
     pub max_routes: usize,
-}
-
-impl<'a> PlanContext<'a> {
-    /// The context of a core that runs with `settings`.
-    pub fn new(settings: &'a Settings, max_routes: usize) -> Self {
-        Self {
-            listeners: &settings.listeners,
-            aliases: &settings.aliases,
-            max_routes,
-        }
-    }
 }
 
 /// A decision as the core takes it.
@@ -162,7 +150,7 @@ fn route(
     };
     let listener = match document.socket.as_deref() {
         None => None,
-        Some(name) => Some(listener_named(name, context.listeners)?),
+        Some(name) => Some(listener_named(name, &context.settings.listeners)?),
     };
     // Where the request really goes: a Request-URI in our own domain is in order when the next hop
     // is somebody else.
@@ -173,7 +161,7 @@ fn route(
         (None, None, None) => None,
     };
     if let Some((hop, pointer, text)) = leads_to
-        && leads_here(hop, context)
+        && leads_here(text, hop, context.settings)
     {
         let detail = format!("{text:?} is this proxy itself");
         return Err(Invalid::new(InvalidReason::SelfTarget, pointer, detail));
@@ -227,38 +215,18 @@ fn listener_named(name: &str, listeners: &[Listener]) -> Result<ListenerId, Inva
         })
 }
 
-/// Whether a request sent there would come back to us.
-fn leads_here(hop: &Hop, context: &PlanContext<'_>) -> bool {
-    let (host, port) = match &hop.host {
-        HopHost::Address(address) => (address.ip().to_canonical().to_string(), address.port()),
-        HopHost::Name(name, port) => (name.to_ascii_lowercase(), *port),
+/// Whether a request for `text`, whose hop is `hop`, would come back to us.
+fn leads_here(text: &str, hop: &Hop, settings: &Settings) -> bool {
+    let by_address = match &hop.host {
+        HopHost::Address(address) => settings.owns_address(hop.transport, *address),
+        HopHost::Name(..) => false,
     };
-    let is_alias = context
-        .aliases
-        .iter()
-        .any(|alias| alias.trim_matches(['[', ']']) == host);
-    let over_same_kind = |transport: Transport| transport == hop.transport;
-    context
-        .listeners
-        .iter()
-        .filter(|listener| over_same_kind(listener.transport))
-        .any(|listener| {
-            let bound = listener.address;
-            let at_bound = bound.port() == port
-                && match &hop.host {
-                    HopHost::Address(address) => {
-                        let ip = address.ip().to_canonical();
-                        ip == bound.ip().to_canonical()
-                            || bound.ip().is_unspecified() && ip.is_loopback()
-                    }
-                    HopHost::Name(..) => false,
-                };
-            let at_advertised = listener
-                .advertised
-                .as_ref()
-                .is_some_and(|(name, number)| name.eq_ignore_ascii_case(&host) && *number == port);
-            at_bound || at_advertised || is_alias && bound.port() == port
-        })
+    // A path holds name-addrs; what leads here by name is the first of them.
+    let uri = text
+        .split_once('<')
+        .map_or(text, |(_, bracketed)| bracketed);
+    let uri = uri.split_once('>').map_or(uri, |(uri, _)| uri);
+    by_address || Uri::parse(uri.as_bytes()).is_ok_and(|uri| settings.owns(&uri).is_some())
 }
 
 fn header_edits(document: &decision::HeaderEdits) -> Result<HeaderEdits, Invalid> {
