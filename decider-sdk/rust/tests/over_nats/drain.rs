@@ -51,13 +51,17 @@ async fn a_stop_finishes_what_is_in_hand_and_takes_nothing_new() -> Result<()> {
 
 #[tokio::test]
 async fn a_stop_under_load_loses_no_query() -> Result<()> {
+    const BURST: u64 = 200;
     let decider = Decider::new("decider", "1.0.0").on(Class::Invite, |_| async { reject(404) });
     let mut stage = Stage::with(decider).await?;
     let stopping = tokio::spawn(stage.decider.stop());
     let mut asked = 0;
     while !stopping.is_finished() {
-        stage.proxy.query("sip:a@example.com").send().await?;
-        asked += 1;
+        // Bursts, so that some are on the way whenever the subscription ends.
+        for _ in 0..BURST {
+            stage.proxy.query("sip:a@example.com").send().await?;
+        }
+        asked += BURST;
         tokio::task::yield_now().await;
     }
     stopping.await??;

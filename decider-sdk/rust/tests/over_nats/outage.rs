@@ -13,7 +13,10 @@ fn passing() -> Decider {
 async fn d3_a_decider_waits_for_nats_and_comes_back_with_it() -> Result<()> {
     let mut nats = NatsServer::start()?;
     nats.stop()?;
+    // Somebody who hangs up on the first attempt, so that there is one before NATS comes.
+    let port = std::net::TcpListener::bind(("127.0.0.1", nats.port()))?;
     let starting = tokio::spawn(passing().servers(nats.url()).start());
+    tokio::task::spawn_blocking(move || port.accept()).await??;
     nats.restart()?;
     let decider = starting.await??;
     for _ in 0..2 {
