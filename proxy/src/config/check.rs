@@ -105,7 +105,10 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         &rules::Around {
             listen: &listen,
             limits: &exchange.limits(),
-            plans: PlanContext { settings: &settings, max_routes: exchange.max_routes },
+            plans: PlanContext {
+                settings: &settings,
+                max_routes: exchange.max_routes,
+            },
             decision: &settings.decision,
         },
     );
