@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -61,18 +60,23 @@ pub fn workspace_binary(package: &str) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(repository())
+        // All of the workspace's programs, as make builds them: cargo enables features by what is selected, and another
+        // selection would be another build.
         .args([
             "build",
             "--quiet",
-            "--package",
-            package,
+            "--workspace",
+            "--bins",
             "--profile",
             profile_name,
-            "--target-dir",
         ])
+        .arg("--target-dir")
         .arg(target)
         .status()?;
-    ensure!(status.success(), "cargo build --package {package} failed");
+    ensure!(
+        status.success(),
+        "cargo build failed, and {package} is missing or out of date"
+    );
     Ok(binary)
 }
 
@@ -86,31 +90,27 @@ pub fn node() -> PathBuf {
     }
 }
 
+/// Whether a program is newer than everything it was built from, which cargo lists beside it: `NAME.d`, in make's syntax.
 fn is_current(binary: &Path) -> Result<bool> {
+    let Ok(rule) = fs::read_to_string(binary.with_extension("d")) else {
+        return Ok(false);
+    };
     let Ok(built) = fs::metadata(binary).and_then(|meta| meta.modified()) else {
         return Ok(false);
     };
-    for folder in ["contracts/src", "proxy", "decider-sdk/rust/src", "deciders"] {
-        if newest_source(&repository().join(folder))? > built {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn newest_source(folder: &Path) -> Result<SystemTime> {
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && name != "node_modules" && name != "tests" {
-            newest = newest.max(newest_source(&path)?);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "rs" || extension == "toml")
-        {
-            newest = newest.max(fs::metadata(&path)?.modified()?);
-        }
-    }
-    Ok(newest)
+    let sources = rule
+        .lines()
+        .next()
+        .and_then(|line| line.split_once(": "))
+        .context("a rule")?
+        .1;
+    // A space within a path is escaped.
+    let paths = sources.replace("\\ ", "\0");
+    let changed = |path: &str| {
+        let path = path.replace('\0', " ");
+        fs::metadata(path)
+            .and_then(|meta| meta.modified())
+            .map_or(true, |modified| modified > built)
+    };
+    Ok(!paths.split(' ').any(changed))
 }

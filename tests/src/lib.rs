@@ -13,8 +13,10 @@ pub mod nats;
 pub mod phone;
 pub mod poll;
 pub mod process;
+pub mod samples;
 pub mod sigbox;
 pub mod sipp;
+pub mod stage;
 
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ pub use phone::Phone;
 pub use process::Process;
 pub use sigbox::{Setup, Sigbox};
 pub use sipp::{Sipp, SippResult};
+pub use stage::Stage;
 
 /// How long anything may take before a test gives up. Generous: it only bounds a failure, it never paces a success.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::Signal;
 
 use crate::artifact::repository;
 use crate::process::Process;
@@ -57,12 +56,12 @@ impl NatsServer {
 
     /// Freezes the server: its connections stay open and nothing answers any more.
     pub fn pause(&self) -> Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.freeze()
     }
 
     /// Lets a paused server go on.
     pub fn resume(&self) -> Result<()> {
-        self.process.signal(Signal::CONT)
+        self.process.thaw()
     }
 
     /// Ends the server at once; its clients see their connections close.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::PATIENCE;
+use crate::{PATIENCE, poll};
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -125,10 +125,33 @@ impl Process {
         kill_process(pid, signal).with_context(|| format!("sending {signal:?} to {}", self.name))
     }
 
+    /// Stops the process (SIGSTOP) and returns once it has: the signal takes its time to reach every thread.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        poll::until("every thread to stop", || {
+            for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+                let stat = fs::read_to_string(thread?.path().join("stat"))?;
+                // After the name, which may hold anything but ends with the last parenthesis: proc(5), field 3.
+                if !stat
+                    .rsplit_once(") ")
+                    .is_some_and(|(_, fields)| fields.starts_with('T'))
+                {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     /// Processor time used so far, user and system together.
     pub fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // After the name, which may hold anything but ends with the last parenthesis: proc(5), fields 14 and 15.
+        // Fields 14 and 15.
         let fields = stat
             .rsplit_once(") ")
             .context("/proc/PID/stat")?

@@ -257,6 +257,16 @@ impl Sigbox {
     }
 }
 
+impl Drop for Sigbox {
+    /// The end of the log goes to the test's output, which test runners show when the test has failed.
+    fn drop(&mut self) {
+        let log = self.log();
+        for line in &log[log.len().saturating_sub(60)..] {
+            eprintln!("sigbox: {line}");
+        }
+    }
+}
+
 /// The address in a log line (JSON) that says `listening` for that transport: `udp`, or `http` for the admin server.
 pub fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
     let record: Value = serde_json::from_str(line).ok()?;

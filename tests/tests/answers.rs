@@ -1,21 +1,19 @@
 //! Answers that come twice, late, or wrong: FAULTS D4, D5.
 
 use anyhow::{Context, Result};
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup};
+use e2e::{Answer, Phone, Stage};
 use serde_json::json;
 
 #[test]
 fn d4_the_first_answer_wins_and_the_rest_is_counted() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob, carol) = (
         Phone::new("alice")?,
         Phone::new("bob")?,
         Phone::new("carol")?,
     );
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::silent()?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let query = decider.next_query()?;
@@ -46,13 +44,13 @@ fn d4_the_first_answer_wins_and_the_rest_is_counted() -> Result<()> {
 
 #[test]
 fn d5_an_invalid_answer_is_refused_as_a_whole() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .set("nats.breaker", "enabled", "false")
-        .start_connected()?;
+    let stage = Stage::with(
+        |setup| setup.set("nats.breaker", "enabled", "false"),
+        |_| Answer::Silence,
+    )?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let hop = bob.hop();
     let good = json!({ "dst_uri": hop });
@@ -156,37 +154,35 @@ fn d5_an_invalid_answer_is_refused_as_a_whole() -> Result<()> {
 
 #[test]
 fn a_service_error_leads_to_the_fallback() -> Result<()> {
-    let nats = NatsServer::start()?;
     let alice = Phone::new("alice")?;
-    let _decider = FakeDecider::start(&nats.url(), |_| {
-        Answer::Error(503, "too many queries".to_owned())
-    })?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::with(
+        |setup| setup,
+        |_| Answer::Error(503, "too many queries".to_owned()),
+    )?;
+    let sigbox = &stage.sigbox;
     alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
     sigbox.wait_for_count("sigbox_fallbacks_total", &[("cause", "service_error")], 1)
 }
 
 #[test]
 fn an_rtjson_document_is_a_decision() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
     let hop = bob.hop();
-    let _decider = FakeDecider::start(&nats.url(), move |_| {
-        Answer::Json(json!({
-            "Version": "1.0",
-            "Routing": "serial",
-            "Routes": [{
-                "URI": "sip:bob@example.com", "dst_uri": hop, "path": "", "socket": "",
-                "headers": { "from": { "display": "Sales", "uri": "sip:sales@example.com" }, "extra": "X-Carrier: a\r\n" },
-                "branch_flags": 8, "fr_timer": 5000, "fr_inv_timer": 30000,
-            }],
-        }))
-    })?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::with(
+        |setup| setup,
+        move |_| {
+            Answer::Json(json!({
+                "Version": "1.0",
+                "Routing": "serial",
+                "Routes": [{
+                    "URI": "sip:bob@example.com", "dst_uri": hop, "path": "", "socket": "",
+                    "headers": { "from": { "display": "Sales", "uri": "sip:sales@example.com" }, "extra": "X-Carrier: a\r\n" },
+                    "branch_flags": 8, "fr_timer": 5000, "fr_inv_timer": 30000,
+                }],
+            }))
+        },
+    )?;
+    let sigbox = &stage.sigbox;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let invite = bob.expect_request("INVITE")?;
     assert_eq!(invite.request_uri(), "sip:bob@example.com");

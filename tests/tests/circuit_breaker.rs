@@ -49,7 +49,9 @@ fn d11_a_slow_decider_opens_the_circuit_and_an_answer_closes_it() -> Result<()> 
     }
     sigbox.wait_for_count("sigbox_breaker_open", &[("class", "invite")], 1)?;
     sigbox.wait_for_log("an open circuit", |line| {
-        line.to_string().contains("asking is suspended").then_some(())
+        line.to_string()
+            .contains("asking is suspended")
+            .then_some(())
     })?;
     falls_back(&sigbox, &alice, "circuit_open")?;
     assert!(decider.pending().is_empty(), "nobody was asked");
@@ -70,6 +72,10 @@ fn d11_a_slow_decider_opens_the_circuit_and_an_answer_closes_it() -> Result<()> 
     sigbox.wait_for_count("sigbox_breaker_open", &[], 0)?;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     call.expect(404)?;
-    assert_eq!(decider.pending().len(), 2, "the probe and the call after it");
+    assert_eq!(
+        decider.pending().len(),
+        2,
+        "the probe and the call after it"
+    );
     sigbox.wait_until_idle()
 }

@@ -96,6 +96,7 @@ fn every_command_of_compose_runs_and_stops() -> Result<()> {
     let mut deciders = Vec::new();
     for name in ["lcr-rust", "lcr-node"] {
         let decider = place.run(name, &services[name])?;
+        e2e::samples::wait_until_ready(&decider)?;
         deciders.push((name, decider));
     }
     let sigbox = place.run("sigbox", &services["sigbox"])?;
@@ -108,19 +109,14 @@ fn every_command_of_compose_runs_and_stops() -> Result<()> {
 
     // The proxy is healthy, and a call to a blocked prefix is refused by whichever decider gets it.
     assert_eq!(e2e::metrics::get(admin, "/readyz")?.0, 200);
-    let alice = Phone::new("alice")?;
-    e2e::poll::until("a decision", || {
-        let call = alice.call(sip, "sip:4990012345@sigbox.example")?;
-        let refused = alice.receive().and_then(|first| {
-            if first.status() == Some(100) {
-                alice.receive()
-            } else {
-                Ok(first)
-            }
-        })?;
-        call.acknowledge(&refused)?;
-        Ok((refused.status() == Some(403)).then_some(()))
+    e2e::poll::until("a connection to NATS", || {
+        let metrics = e2e::Metrics::scrape(admin)?;
+        let all = metrics.sum("sigbox_shards", &[]);
+        Ok((metrics.sum("sigbox_nats_connected", &[]) == all).then_some(()))
     })?;
+    let alice = Phone::new("alice")?;
+    let call = alice.call(sip, "sip:4990012345@sigbox.example")?;
+    call.expect(403)?;
 
     // What `docker compose stop` does.
     for (name, process) in deciders.iter_mut().chain([&mut ("sigbox", sigbox)]) {

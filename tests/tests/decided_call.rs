@@ -1,16 +1,13 @@
 //! A call that a decider routes, from the first INVITE to the last BYE.
 
 use anyhow::Result;
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup};
+use e2e::{Answer, Phone, Stage};
 
 #[test]
 fn a_decided_call_is_set_up_and_torn_down() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::routing_to(&nats.url(), &bob)?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::routing_to(&bob)?;
+    let sigbox = &stage.sigbox;
 
     let call = alice.call_with(
         sigbox.sip(),
@@ -37,7 +34,7 @@ fn a_decided_call_is_set_up_and_torn_down() -> Result<()> {
         "{invite}"
     );
     assert_eq!(
-        decider.pending().len(),
+        stage.decider.pending().len(),
         1,
         "ACK and BYE are not asked about"
     );
@@ -46,10 +43,9 @@ fn a_decided_call_is_set_up_and_torn_down() -> Result<()> {
 
 #[test]
 fn the_callee_can_hang_up_too() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let _decider = FakeDecider::routing_to(&nats.url(), &bob)?;
-    let sigbox = Setup::new(&nats.url()).start_connected()?;
+    let stage = Stage::routing_to(&bob)?;
+    let sigbox = &stage.sigbox;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let invite = bob.expect_request("INVITE")?;
@@ -61,14 +57,12 @@ fn the_callee_can_hang_up_too() -> Result<()> {
 
 #[test]
 fn the_query_says_what_the_caller_asked() -> Result<()> {
-    let nats = NatsServer::start()?;
     let alice = Phone::new("alice")?;
-    let decider = FakeDecider::start(&nats.url(), |_| {
-        Answer::Json(serde_json::json!({ "action": "reject", "status": 404 }))
-    })?;
-    let sigbox = Setup::new(&nats.url())
-        .set("decision", "headers", "[\"x-account\"]")
-        .start_connected()?;
+    let stage = Stage::with(
+        |setup| setup.set("decision", "headers", "[\"x-account\"]"),
+        |_| Answer::Json(serde_json::json!({ "action": "reject", "status": 404 })),
+    )?;
+    let sigbox = &stage.sigbox;
 
     let call = alice.call_with(
         sigbox.sip(),
@@ -77,7 +71,7 @@ fn the_query_says_what_the_caller_asked() -> Result<()> {
     )?;
     call.expect(404)?;
 
-    let query = decider.next_query()?;
+    let query = stage.decider.next_query()?;
     assert_eq!(query.subject, "sigbox.v1.query.default.invite");
     assert_eq!(query.headers["Sigbox-Attempt"], "1");
     let budget: u32 = query.headers["Sigbox-Budget-Ms"].parse()?;
@@ -112,12 +106,9 @@ fn the_query_says_what_the_caller_asked() -> Result<()> {
 
 #[test]
 fn two_shards_share_the_calls() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let _decider = FakeDecider::routing_to(&nats.url(), &bob)?;
-    let sigbox = Setup::new(&nats.url())
-        .set("runtime", "shards", "2")
-        .start_connected()?;
+    let stage = Stage::routing_with(&bob, |setup| setup.set("runtime", "shards", "2"))?;
+    let sigbox = &stage.sigbox;
 
     for _ in 0..20 {
         let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox};
+use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox, Stage};
 
 /// Which causes led to a fallback, and how often.
 fn fallbacks(sigbox: &Sigbox) -> Result<BTreeMap<String, f64>> {
@@ -18,13 +18,10 @@ fn once(cause: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn d1_a_silent_decider_leads_to_the_fallback_exactly_once() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(150)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::with(|setup| setup.budget_ms(150), |_| Answer::Silence)?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     alice.expect(100)?;
@@ -38,7 +35,7 @@ fn d1_a_silent_decider_leads_to_the_fallback_exactly_once() -> Result<()> {
         event["took_ms"].as_f64().is_some_and(|took| took >= 140.0),
         "{event}"
     );
-    assert_eq!(fallbacks(&sigbox)?, once("timeout"));
+    assert_eq!(fallbacks(sigbox)?, once("timeout"));
 
     // The answer comes after all: it is counted and has no other effect.
     decider.answer(&decider.next_query()?, Answer::route_to(&bob.hop()))?;
@@ -67,20 +64,24 @@ fn d2_no_responders_is_noticed_without_waiting() -> Result<()> {
 
 #[test]
 fn d12_over_the_cap_of_suspended_transactions_calls_fall_back_at_once() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let setup = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .set("decision", "max_suspended", "1");
-    let sigbox = setup.fall_back_to_status(480).start_connected()?;
+    let stage = Stage::with(
+        |setup| {
+            setup
+                .budget_ms(60_000)
+                .set("decision", "max_suspended", "1")
+        },
+        |_| Answer::Silence,
+    )?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let first = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let query = decider.next_query()?;
     Phone::new("carol")?
         .call(sigbox.sip(), &sigbox.uri("bob"))?
         .expect(480)?;
-    assert_eq!(fallbacks(&sigbox)?, once("capacity"));
+    assert_eq!(fallbacks(sigbox)?, once("capacity"));
     assert!(decider.pending().is_empty());
 
     // The one that waits is not disturbed, and its place becomes free.

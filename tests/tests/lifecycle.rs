@@ -1,37 +1,38 @@
 //! Starting, reloading and stopping a node.
 
 use anyhow::Result;
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup};
+use e2e::{Answer, NatsServer, Phone, Setup, Stage};
 use rustix::process::Signal;
 
 #[test]
 fn sigterm_refuses_new_calls_and_lets_the_pending_ones_finish() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob, carol) = (
         Phone::new("alice")?,
         Phone::new("bob")?,
         Phone::new("carol")?,
     );
-    let decider = FakeDecider::silent(&nats.url())?;
-    let setup = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .set("runtime", "drain_s", "60");
-    let mut sigbox = setup.fall_back_to_status(480).start_connected()?;
+    let mut stage = Stage::with(
+        |setup| setup.budget_ms(60_000).set("runtime", "drain_s", "60"),
+        |_| Answer::Silence,
+    )?;
+    let decider = &stage.decider;
 
-    let pending = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
+    let pending = alice.call(stage.sigbox.sip(), &stage.sigbox.uri("bob"))?;
     let query = decider.next_query()?;
-    sigbox.signal(Signal::TERM)?;
+    stage.sigbox.signal(Signal::TERM)?;
     e2e::poll::until("the proxy to drain", || {
-        Ok((sigbox.get("/readyz")?.0 == 503).then_some(()))
+        Ok((stage.sigbox.get("/readyz")?.0 == 503).then_some(()))
     })?;
-    let refused = carol.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(503)?;
+    let refused = carol
+        .call(stage.sigbox.sip(), &stage.sigbox.uri("bob"))?
+        .expect(503)?;
     assert!(refused.header("Retry-After").is_some(), "{refused}");
 
     decider.answer(&query, Answer::route_to(&bob.hop()))?;
     bob.reply(&bob.expect_request("INVITE")?, 486, "Busy Here")?;
     pending.expect(486)?;
     bob.expect_request("ACK")?;
-    assert!(sigbox.wait()?.success());
+    assert!(stage.sigbox.wait()?.success());
     Ok(())
 }
 

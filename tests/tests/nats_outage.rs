@@ -1,7 +1,7 @@
 //! NATS is absent, dies, hangs, comes back: FAULTS D3, and D10 in passing.
 
 use anyhow::Result;
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup};
+use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Stage};
 
 #[test]
 fn d3_the_proxy_starts_without_nats_and_finds_it_later() -> Result<()> {
@@ -24,19 +24,16 @@ fn d3_the_proxy_starts_without_nats_and_finds_it_later() -> Result<()> {
 
 #[test]
 fn d3_pending_queries_fail_at_once_when_nats_dies_and_nothing_stale_follows() -> Result<()> {
-    let mut nats = NatsServer::start()?;
     let bob = Phone::new("bob")?;
     let callers = [
         Phone::new("alice")?,
         Phone::new("carol")?,
         Phone::new("dave")?,
     ];
-    let decider = FakeDecider::silent(&nats.url())?;
     // Longer than this test's patience: the connection's end must end the waiting.
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let mut stage = Stage::silent()?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     // A call that is up when it happens.
     let held = callers[0].call(sigbox.sip(), &sigbox.uri("bob"))?;
@@ -52,7 +49,7 @@ fn d3_pending_queries_fail_at_once_when_nats_dies_and_nothing_stale_follows() ->
     for _ in &calls {
         decider.next_query()?;
     }
-    nats.stop()?;
+    stage.nats.stop()?;
     for call in &calls {
         call.expect(480)?;
     }
@@ -64,7 +61,7 @@ fn d3_pending_queries_fail_at_once_when_nats_dies_and_nothing_stale_follows() ->
         .expect(480)?;
     dialog.hang_up(&bob)?;
 
-    nats.restart()?;
+    stage.nats.restart()?;
     decider.reconnected()?;
     sigbox.wait_until_connected()?;
     let call = callers[2].call(sigbox.sip(), &sigbox.uri("after"))?;
@@ -82,22 +79,18 @@ fn d3_pending_queries_fail_at_once_when_nats_dies_and_nothing_stale_follows() ->
 
 #[test]
 fn d3_a_frozen_nats_costs_each_call_its_budget_and_no_more() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::routing_to(&nats.url(), &bob)?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(300)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::routing_with(&bob, |setup| setup.budget_ms(300))?;
+    let sigbox = &stage.sigbox;
 
-    nats.pause()?;
+    stage.nats.pause()?;
     alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
     sigbox.wait_for_count("sigbox_fallbacks_total", &[("cause", "timeout")], 1)?;
-    nats.resume()?;
+    stage.nats.resume()?;
 
     // What was on its way arrives, with a deadline that lets a decider see that it is too late; this one answers all the
     // same, and nothing comes of it.
-    let stale = decider.next_query()?;
+    let stale = stage.decider.next_query()?;
     assert!(stale.headers.contains_key("Sigbox-Deadline"));
     sigbox.wait_for_count("sigbox_answers_ignored_total", &[], 1)?;
     bob.expect_quiet(sigbox.sip())?;
@@ -109,17 +102,14 @@ fn d3_a_frozen_nats_costs_each_call_its_budget_and_no_more() -> Result<()> {
 
 #[test]
 fn d10_requests_within_a_dialog_need_neither_decider_nor_nats() -> Result<()> {
-    let mut nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::routing_to(&nats.url(), &bob)?;
-    let sigbox = Setup::new(&nats.url())
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let mut stage = Stage::routing_to(&bob)?;
+    let sigbox = &stage.sigbox;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     bob.reply(&bob.expect_request("INVITE")?, 200, "OK")?;
     let mut dialog = call.establish()?;
     bob.expect_request("ACK")?;
-    nats.stop()?;
+    stage.nats.stop()?;
 
     for method in ["UPDATE", "PRACK", "INFO", "INVITE"] {
         let request = dialog.ask(method)?;
@@ -137,7 +127,7 @@ fn d10_requests_within_a_dialog_need_neither_decider_nor_nats() -> Result<()> {
     }
     dialog.hang_up(&bob)?;
     assert_eq!(
-        decider.pending().len(),
+        stage.decider.pending().len(),
         1,
         "only the first INVITE was asked about"
     );

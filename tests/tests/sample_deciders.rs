@@ -1,11 +1,10 @@
 //! The sample deciders as programs, under the proxy: the same calls, decided by Rust and by Node.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::Result;
-use e2e::artifact::{node, workspace_binary};
-use e2e::{NatsServer, Phone, Process, Setup, Sigbox, repository};
+use e2e::{NatsServer, Phone, Process, Setup, Sigbox, samples};
 use tempfile::TempDir;
 
 struct Scene {
@@ -18,7 +17,7 @@ struct Scene {
     _nats: NatsServer,
 }
 
-fn scene(command: &mut Command) -> Result<Scene> {
+fn scene(start: impl FnOnce(&str, &Path) -> Result<Process>) -> Result<Scene> {
     let nats = NatsServer::start()?;
     let files = TempDir::new()?;
     let (first, second) = (Phone::new("first")?, Phone::new("second")?);
@@ -34,15 +33,12 @@ fn scene(command: &mut Command) -> Result<Scene> {
             second = second.hop(),
         ),
     )?;
-    let decider = Process::spawn(
-        "decider",
-        command.env("NATS_URL", nats.url()).env("RATES", &rates),
-    )?;
+    let decider = start(&nats.url(), &rates)?;
     let setup = Setup::new(&nats.url())
         .set("nats.breaker", "enabled", "false")
         .budget_ms(2_000);
     let sigbox = setup.fall_back_to_status(480).start_connected()?;
-    let scene = Scene {
+    Ok(Scene {
         first,
         second,
         alice: Phone::new("alice")?,
@@ -50,12 +46,7 @@ fn scene(command: &mut Command) -> Result<Scene> {
         decider,
         _files: files,
         _nats: nats,
-    };
-    // It is there when it answers: until then the fallback does.
-    e2e::poll::until("the decider", || {
-        Ok((scene.refusal("49900")? == 403).then_some(()))
-    })?;
-    Ok(scene)
+    })
 }
 
 impl Scene {
@@ -128,10 +119,10 @@ impl Scene {
 
 #[test]
 fn the_rust_decider_routes_calls() -> Result<()> {
-    scene(&mut Command::new(workspace_binary("lcr-rust")?))?.play()
+    scene(samples::rust)?.play()
 }
 
 #[test]
 fn the_node_decider_routes_calls() -> Result<()> {
-    scene(Command::new(node()).arg(repository().join("deciders/lcr-node/index.js")))?.play()
+    scene(samples::javascript)?.play()
 }

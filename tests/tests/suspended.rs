@@ -1,17 +1,14 @@
 //! What a caller does while the call waits for its decision: FAULTS D6, D8.
 
 use anyhow::Result;
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup};
+use e2e::{Answer, FakeDecider, Phone, Stage};
 
 #[test]
 fn d6_cancel_while_suspended_is_answered_at_once() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::silent()?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let query = decider.next_query()?;
@@ -31,13 +28,10 @@ fn d6_cancel_while_suspended_is_answered_at_once() -> Result<()> {
 
 #[test]
 fn d8_retransmissions_are_absorbed_while_suspended() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::silent()?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let query = decider.next_query()?;
@@ -58,13 +52,10 @@ fn d8_retransmissions_are_absorbed_while_suspended() -> Result<()> {
 
 #[test]
 fn d8_a_retransmitted_message_is_asked_about_once() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::silent(&nats.url())?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(60_000)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::silent()?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let mut message = alice
         .request("MESSAGE", &sigbox.uri("bob"))
@@ -86,22 +77,20 @@ fn d8_a_retransmitted_message_is_asked_about_once() -> Result<()> {
 
 #[test]
 fn an_extension_keeps_a_call_waiting_past_its_budget() -> Result<()> {
-    let nats = NatsServer::start()?;
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let decider = FakeDecider::start(&nats.url(), |_| {
-        Answer::Json(serde_json::json!({ "action": "extend", "extend_ms": 9_000 }))
-    })?;
-    let sigbox = Setup::new(&nats.url())
-        .budget_ms(500)
-        .fall_back_to_status(480)
-        .start_connected()?;
+    let stage = Stage::with(
+        |setup| setup.budget_ms(500),
+        |_| Answer::Json(serde_json::json!({ "action": "extend", "extend_ms": 9_000 })),
+    )?;
+    let sigbox = &stage.sigbox;
+    let decider = &stage.decider;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     let query = decider.next_query()?;
     sigbox.wait_for_count("sigbox_decision_extensions_total", &[], 1)?;
     // A call that is not extended has the same budget: when it has fallen back, the extended one is past its own.
     decider.leave()?;
-    let silent = FakeDecider::silent(&nats.url())?;
+    let silent = FakeDecider::silent(&stage.nats.url())?;
     let carol = Phone::new("carol")?;
     carol.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
     silent.next_query()?;

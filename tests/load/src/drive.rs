@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use smallvec::SmallVec;
 
 use crate::clock::Moment;
 use crate::outbox::Outbox;
@@ -57,11 +58,20 @@ impl Stop {
 }
 
 /// Runs `party` until it is done or stopped. The thread sleeps whenever nothing is due and nothing has come in.
-pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) -> io::Result<()> {
+///
+/// With `coalesce` it also sleeps that long when something has come in, so that one wake-up takes more: cheaper for it
+/// and for whoever sends to it, and every latency grows by up to that much per step.
+pub fn drive(
+    party: &mut impl Party,
+    sockets: &[LoopbackSocket],
+    stop: &Stop,
+    coalesce: Duration,
+) -> io::Result<()> {
     // The default of 50 us would be added to every latency.
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000))?;
     let mut batches: Vec<Batches<'_>> = sockets.iter().map(Batches::of).collect();
     let mut outboxes: Vec<Outbox> = sockets.iter().map(|_| Outbox::default()).collect();
+    let mut ready: SmallVec<[usize; 64]> = SmallVec::new();
     loop {
         let now = Moment::now();
         if party.next().is_some_and(|due| due <= now) {
@@ -71,26 +81,15 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
         if party.is_done(now) || stop.is_stopped() {
             return Ok(());
         }
-        let pause = party
-            .next()
-            .map_or(LOOK_UP, |due| due.since(Moment::now()).min(LOOK_UP));
-        let mut readable: smallvec::SmallVec<[bool; 16]> = smallvec::SmallVec::new();
-        {
-            let mut fds: smallvec::SmallVec<[PollFd<'_>; 16]> = sockets
-                .iter()
-                .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
-                .collect();
-            match ppoll(&mut fds, Some(TimeSpec::from_duration(pause)), None) {
-                Ok(_) => readable.extend(fds.iter().map(|fd| fd.any().unwrap_or(false))),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            }
+        let due = party.next().map_or(LOOK_UP, |due| due.since(Moment::now()));
+        ready.clear();
+        if coalesce.is_zero() {
+            wait(sockets, due.min(LOOK_UP), &mut ready)?;
+        } else {
+            wait(&[], due.min(coalesce), &mut ready)?;
+            ready.extend(0..sockets.len());
         }
-        for (index, _) in readable
-            .iter()
-            .enumerate()
-            .filter(|(_, readable)| **readable)
-        {
+        for &index in &ready {
             for _ in 0..BATCHES {
                 let now = Moment::now();
                 let more = batches[index]
@@ -101,6 +100,31 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
                 }
             }
         }
+    }
+}
+
+/// Sleeps until a datagram is there or the time is up; `ready` gets the indices of sockets to read.
+fn wait(
+    sockets: &[LoopbackSocket],
+    pause: Duration,
+    ready: &mut SmallVec<[usize; 64]>,
+) -> io::Result<()> {
+    let mut fds: SmallVec<[PollFd<'_>; 64]> = sockets
+        .iter()
+        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+        .collect();
+    match ppoll(&mut fds, Some(TimeSpec::from_duration(pause)), None) {
+        Ok(_) => {
+            let events = fds.iter().map(|fd| fd.any().unwrap_or(false));
+            ready.extend(
+                events
+                    .enumerate()
+                    .filter_map(|(index, any)| any.then_some(index)),
+            );
+            Ok(())
+        }
+        Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -4,11 +4,10 @@
 //! again, and the processor time per call; exits 1 when anything failed or was sent again.
 
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use e2e::artifact::workspace_binary;
-use e2e::{NatsServer, Phone, Process, Setup, Sipp, poll};
+use e2e::{NatsServer, Setup, Sipp, samples};
 use tempfile::TempDir;
 
 fn main() -> Result<ExitCode> {
@@ -24,15 +23,10 @@ fn main() -> Result<ExitCode> {
     let phones = Sipp::answering()?;
     let rates = files.path().join("rates.csv");
     let hop = phones.address();
-    let lines = format!(
-        "prefix,carrier,uri,timeout_ms,cost,mode\n49,sipp,sip:{hop},5000,0.010,serial\n0,blocked,,,,reject:403\n"
-    );
+    let lines =
+        format!("prefix,carrier,uri,timeout_ms,cost,mode\n49,sipp,sip:{hop},5000,0.010,serial\n");
     fs::write(&rates, lines)?;
-    let mut command = Command::new(workspace_binary("lcr-rust")?);
-    let decider = Process::spawn(
-        "lcr-rust",
-        command.env("NATS_URL", nats.url()).env("RATES", &rates),
-    )?;
+    let decider = samples::rust(&nats.url(), &rates)?;
     let setup = Setup::new(&nats.url())
         .budget_ms(200)
         .set("events", "publish", "[\"cancelled\"]");
@@ -41,19 +35,6 @@ fn main() -> Result<ExitCode> {
         .set("runtime", "shards", "2")
         .fall_back_to_status(480)
         .start_connected()?;
-    let probe = Phone::new("probe")?;
-    poll::until("the decider", || {
-        let call = probe.call(sigbox.sip(), &sigbox.uri("0"))?;
-        let response = probe.receive().and_then(|first| {
-            if first.status() == Some(100) {
-                probe.receive()
-            } else {
-                Ok(first)
-            }
-        })?;
-        call.acknowledge(&response)?;
-        Ok((response.status() == Some(403)).then_some(()))
-    })?;
 
     let calls = rate.saturating_mul(seconds);
     println!("{calls} calls at {rate}/s: SIPp -> sigbox -> SIPp, each decided by lcr-rust");
@@ -74,7 +55,7 @@ fn main() -> Result<ExitCode> {
     let metrics = sigbox.metrics()?;
     let decided = metrics.sum("sigbox_decisions_total", &[("outcome", "decided")]);
     let fell_back = metrics.sum("sigbox_fallbacks_total", &[]);
-    println!("decided: {decided}, fallbacks: {fell_back} (some while the decider was starting)");
+    println!("decided: {decided}, fallbacks: {fell_back}");
     for (name, (before, after)) in ["sigbox", "lcr-rust"].iter().zip(before.iter().zip(after)) {
         let micros = (after - *before).as_secs_f64() * 1e6 / f64::from(calls);
         println!("processor time per call, {name}: {micros:.0} us");
