@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_nats::{Client, Event};
+use async_nats::{Client, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tracing::{debug, info, warn};
@@ -47,7 +48,11 @@ pub(crate) async fn open(
     service: &Service,
     connectivity: Arc<Connectivity>,
 ) -> Result<Client, Error> {
-    let mut options = settings.connection;
+    let mut options = match login(&settings.servers) {
+        Some((user, Some(password))) => settings.connection.user_and_password(user, password),
+        Some((token, None)) => settings.connection.token(token),
+        None => settings.connection,
+    };
     if let Some(path) = settings.credentials {
         options = options
             .credentials_file(&path)
@@ -70,6 +75,15 @@ pub(crate) async fn open(
         })
         .connect(settings.servers)
         .await?)
+}
+
+/// `nats://user:password@host` and `nats://token@host`, as every NATS client takes them; async-nats leaves them in the
+/// address. One login for all servers, so the first address that has one counts.
+fn login(servers: &[ServerAddr]) -> Option<(String, Option<String>)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    servers
+        .iter()
+        .find_map(|server| Some((decoded(server.username()?), server.password().map(decoded))))
 }
 
 fn pause(attempt: usize) -> Duration {
@@ -109,6 +123,24 @@ fn log(event: &Event, state: &Mutex<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_comes_from_the_first_address_that_has_one() {
+        let found = |addresses: &[&str]| {
+            let servers: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            login(&servers)
+        };
+        let user = ("decider".to_owned(), Some("a@b".to_owned()));
+        assert_eq!(
+            found(&["nats://a", "nats://decider:a%40b@b:4222", "nats://x@c"]),
+            Some(user)
+        );
+        assert_eq!(
+            found(&["nats://s3cr3t@a"]),
+            Some(("s3cr3t".to_owned(), None))
+        );
+        assert_eq!(found(&["a:4222", "nats://b"]), None);
+    }
 
     #[test]
     fn attempts_start_at_once_and_settle_at_one_a_second() {

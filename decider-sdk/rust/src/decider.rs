@@ -68,7 +68,7 @@ impl Decider {
         self
     }
 
-    /// NATS addresses, separated by commas.
+    /// NATS addresses, separated by commas: `nats://host:4222`, with `user:password@` or `token@` before the host.
     pub fn servers(mut self, servers: impl Into<String>) -> Self {
         self.given.servers = Some(servers.into());
         self

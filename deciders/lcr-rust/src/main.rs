@@ -4,6 +4,7 @@ mod lcr;
 mod rates;
 mod watched;
 
+use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
@@ -13,11 +14,12 @@ use crate::watched::Watched;
 // One thread: an answer is a look-up, and waking a second thread for it would cost more than the answer.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    // The NATS client has a line for each attempt to connect, which the SDK sums up in one.
     let filter = EnvFilter::try_from_env("SIGBOX_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
         .init();
 
     let path = std::env::var_os("RATES").filter(|path| !path.is_empty());

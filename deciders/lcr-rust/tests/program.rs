@@ -19,8 +19,7 @@ async fn it_answers_from_its_file_and_stops_when_told() -> Result<()> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lcr-rust"));
     command
         .env("NATS_URL", nats.url())
-        .env("RATES", rates.path())
-        .env("NO_COLOR", "1");
+        .env("RATES", rates.path());
     command
         .env_remove("SIGBOX_LOG")
         .env("SIGBOX_PREFIX", "acme")

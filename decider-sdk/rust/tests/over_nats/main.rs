@@ -5,6 +5,7 @@ mod cancelled;
 mod drain;
 mod extend;
 mod outage;
+mod permissions;
 mod refusals;
 mod registration;
 mod stage;
