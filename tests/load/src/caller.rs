@@ -2,6 +2,7 @@
 
 mod call;
 mod requests;
+mod settings;
 mod tally;
 
 use std::collections::VecDeque;
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use self::call::{Call, Cancel, Phase};
 use self::requests::Requests;
+pub use self::settings::{CallerSettings, Scenario};
 use self::tally::{Failure, Tally};
 use crate::arrivals::Arrivals;
 use crate::call_key::CallKey;
 use crate::clock::Moment;
 use crate::drive::Party;
-use crate::limits::{Limits, Plan};
+use crate::limits::Limits;
 use crate::message::{Message, Method, Start};
 use crate::outbox::Outbox;
 use crate::report::CallerReport;
@@ -27,62 +29,6 @@ const T2: Duration = Duration::from_secs(4);
 const LINGER: Duration = Duration::from_secs(2);
 /// How long the run goes on after its last call, for the same reason.
 const SETTLE: Duration = Duration::from_millis(50);
-
-/// What a call is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scenario {
-    /// INVITE, 180, 200, ACK, BYE, 200.
-    #[default]
-    Invite,
-    /// REGISTER, 200.
-    Register,
-    /// OPTIONS, 200.
-    Options,
-}
-
-impl Scenario {
-    fn method(self) -> Method {
-        match self {
-            Self::Invite => Method::Invite,
-            Self::Register => Method::Register,
-            Self::Options => Method::Options,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Invite => "invite",
-            Self::Register => "register",
-            Self::Options => "options",
-        }
-    }
-}
-
-/// How callers call.
-#[derive(Clone, Debug)]
-pub struct CallerSettings {
-    /// What a call is.
-    pub scenario: Scenario,
-    /// Where requests outside of dialogs go.
-    pub target: SocketAddrV4,
-    /// Request-URI and To (REGISTER: the address of record). A run of `#` becomes digits of the call's number.
-    pub uri: String,
-    /// How many calls, and how fast.
-    pub plan: Plan,
-    /// Arrivals are rounded up to a multiple of this.
-    pub grid: Duration,
-    /// RFC 3261 T1: the first retransmission interval. Requests are given up after 64 times this.
-    pub t1: Duration,
-    /// How long a call stays up between ACK and BYE.
-    pub hold: Duration,
-    /// Callers hang up this long after the INVITE when nobody has answered.
-    pub cancel_after: Option<Duration>,
-    /// The final response to INVITE, REGISTER or OPTIONS that completes a call; without it, any 2xx (and for INVITE the
-    /// BYE after it).
-    pub expect: Option<u16>,
-    /// How long calls may go on after the last arrival.
-    pub wait: Duration,
-}
 
 /// Which transaction of a call a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,11 @@
 //! What the two sides do, and what they count, under a virtual clock.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 #[path = "behaviour/wire.rs"]
 mod wire;
 
