@@ -50,6 +50,11 @@ bench: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no failed cal
 	@cargo build --locked --release -p sigbox -p lcr-rust -p e2e
 	@$(TOOLS) $(TARGET)/release/sipp-load $(CALLS_PER_SECOND) $(SECONDS_LONG)
 
+.PHONY: budgets
+budgets: ## Instructions per step of a call, held against docs/budgets.md
+	@scripts/bootstrap budgets
+	@scripts/budgets
+
 # The Node SDK is TypeScript; its sample and its users import what tsc leaves in dist/.
 NODE_SDK := decider-sdk/node
 .PHONY: node-sdk

@@ -18,11 +18,13 @@ mod decider;
 mod invariants;
 mod network;
 mod phone;
+mod replay;
 mod sim;
 mod text;
 
 pub use decider::{Asked, Verdict, plans};
 pub use network::Network;
 pub use phone::{Callee, Script};
+pub use replay::{Replay, Step};
 pub use sim::{Seen, Sim};
 pub use text::{Request, field, response_to};
