@@ -39,6 +39,14 @@ impl Phone {
         Ok(call)
     }
 
+    /// Takes the INVITE of `call` and rings until the caller hears it.
+    pub fn ring(&self, call: &Call<'_>) -> Result<Message> {
+        let invite = self.expect_request("INVITE")?;
+        self.reply(&invite, 180, "Ringing")?;
+        call.expect(180)?;
+        Ok(invite)
+    }
+
     /// The dialog of a call that this phone answered with a 2xx.
     pub fn answered(&self, invite: &Message) -> Result<Dialog<'_>> {
         let to = invite.required("To")?;

@@ -241,6 +241,20 @@ impl Phone {
         text
     }
 
+    /// Stops ringing as it is told to: 200 to the CANCEL, 487 to the INVITE, and the ACK of that (RFC 3261 §9.2).
+    /// Returns the CANCEL.
+    pub fn stop_ringing(&self, invite: &Message) -> Result<Message> {
+        let cancel = self.expect_request("CANCEL")?;
+        ensure!(
+            cancel.branch() == invite.branch() && cancel.request_uri() == invite.request_uri(),
+            "{cancel}\ndoes not cancel\n{invite}"
+        );
+        self.reply(&cancel, 200, "OK")?;
+        self.reply(invite, 487, "Request Terminated")?;
+        self.expect_request("ACK")?;
+        Ok(cancel)
+    }
+
     /// The tag that this phone puts into the To of what it answers.
     pub fn local_tag(&self) -> String {
         format!("{}-{}", self.user, self.address.port())

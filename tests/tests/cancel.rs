@@ -14,12 +14,7 @@ fn t1_cancel_is_held_until_the_callee_shows_a_sign_of_life() -> Result<()> {
     bob.expect_quiet(sigbox.sip())?;
 
     bob.reply(&invite, 180, "Ringing")?;
-    let cancel = bob.expect_request("CANCEL")?;
-    assert_eq!(cancel.branch(), invite.branch());
-    assert_eq!(cancel.request_uri(), invite.request_uri());
-    bob.reply(&cancel, 200, "OK")?;
-    bob.reply(&invite, 487, "Request Terminated")?;
-    bob.expect_request("ACK")?;
+    bob.stop_ringing(&invite)?;
     let terminated = loop {
         let message = alice.receive()?;
         if message.status() != Some(180) {
@@ -35,9 +30,7 @@ fn t2_an_answer_that_crosses_the_cancel_wins() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
     let sigbox = Setup::routing_to(&bob).start()?;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-    let invite = bob.expect_request("INVITE")?;
-    bob.reply(&invite, 180, "Ringing")?;
-    call.expect(180)?;
+    let invite = bob.ring(&call)?;
     call.cancel()?;
     let cancel = bob.expect_request("CANCEL")?;
     bob.reply(&invite, 200, "OK")?;
@@ -57,9 +50,7 @@ fn t2_a_refusal_that_crosses_the_cancel_is_forwarded_once() -> Result<()> {
         let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
         let sigbox = Setup::routing_to(&bob).start()?;
         let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-        let invite = bob.expect_request("INVITE")?;
-        bob.reply(&invite, 180, "Ringing")?;
-        call.expect(180)?;
+        let invite = bob.ring(&call)?;
         call.cancel()?;
         let cancel = bob.expect_request("CANCEL")?;
         bob.reply(&invite, status, reason)?;
@@ -78,9 +69,7 @@ fn t15_a_cancel_is_answered_as_often_as_it_comes() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
     let sigbox = Setup::routing_to(&bob).start()?;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-    let invite = bob.expect_request("INVITE")?;
-    bob.reply(&invite, 180, "Ringing")?;
-    call.expect(180)?;
+    let invite = bob.ring(&call)?;
     for _ in 0..3 {
         call.cancel()?;
         // The same 200 each time, so it counts as a repeat for `receive`.
@@ -92,10 +81,7 @@ fn t15_a_cancel_is_answered_as_often_as_it_comes() -> Result<()> {
         };
         ok.must_be_status(200)?;
     }
-    let cancel = bob.expect_request("CANCEL")?;
-    bob.reply(&cancel, 200, "OK")?;
-    bob.reply(&invite, 487, "Request Terminated")?;
-    bob.expect_request("ACK")?;
+    bob.stop_ringing(&invite)?;
     call.expect(487)?;
     bob.expect_quiet(sigbox.sip())
 }

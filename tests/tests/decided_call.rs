@@ -15,9 +15,7 @@ fn a_decided_call_is_set_up_and_torn_down() -> Result<()> {
         &["X-Opaque:   kept  as it is;;"],
     )?;
     assert_eq!(alice.receive()?.status(), Some(100));
-    let invite = bob.expect_request("INVITE")?;
-    bob.reply(&invite, 180, "Ringing")?;
-    call.expect(180)?;
+    let invite = bob.ring(&call)?;
     bob.reply(&invite, 200, "OK")?;
     let mut at_alice = call.establish()?;
     bob.expect_request("ACK")?;

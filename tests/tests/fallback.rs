@@ -103,9 +103,7 @@ fn d19_what_a_fallback_forwards_is_a_whole_call() -> Result<()> {
         .start_connected()?;
 
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-    let invite = bob.expect_request("INVITE")?;
-    bob.reply(&invite, 180, "Ringing")?;
-    call.expect(180)?;
+    let invite = bob.ring(&call)?;
     bob.reply(&invite, 200, "OK")?;
     let mut dialog = call.establish()?;
     bob.expect_request("ACK")?;

@@ -47,10 +47,7 @@ fn t4_a_6xx_ends_the_ringing_everywhere() -> Result<()> {
     let scene = ring(&alice, &bob, &carol)?;
     carol.reply(&scene.at_carol, 603, "Decline")?;
     carol.expect_request("ACK")?;
-    let cancel = bob.expect_request("CANCEL")?;
-    bob.reply(&cancel, 200, "OK")?;
-    bob.reply(&scene.at_bob, 487, "Request Terminated")?;
-    bob.expect_request("ACK")?;
+    bob.stop_ringing(&scene.at_bob)?;
     scene.call.expect(603)?;
     alice.expect_quiet(scene.sigbox.sip())?;
     scene.sigbox.wait_until_idle()

@@ -92,10 +92,7 @@ impl Scene {
         self.first.reply(&one, 200, "OK")?;
         call.establish()?;
         self.first.expect_request("ACK")?;
-        let cancel = self.second.expect_request("CANCEL")?;
-        self.second.reply(&cancel, 200, "OK")?;
-        self.second.reply(&two, 487, "Request Terminated")?;
-        self.second.expect_request("ACK")?;
+        self.second.stop_ringing(&two)?;
 
         assert_eq!(self.refusal("moved")?, 302);
         assert_eq!(self.refusal("0000")?, 404);
