@@ -30,8 +30,8 @@ impl Output {
     }
 
     /// Waits until `look` finds something, or until the process can print nothing more.
-    fn wait<T>(&self, mut look: impl FnMut(&Lines) -> Option<T>) -> Option<T> {
-        let give_up = Instant::now() + PATIENCE;
+    fn wait<T>(&self, patience: Duration, mut look: impl FnMut(&Lines) -> Option<T>) -> Option<T> {
+        let give_up = Instant::now() + patience;
         let mut lines = self.lock();
         loop {
             if let Some(found) = look(&lines) {
@@ -99,7 +99,7 @@ impl Process {
         mut look: impl FnMut(&str) -> Option<T>,
     ) -> Result<T> {
         let mut next = 0;
-        let found = self.output.wait(|lines| {
+        let found = self.output.wait(PATIENCE, |lines| {
             let fresh = lines.seen.get(next..).unwrap_or_default();
             next = lines.seen.len();
             fresh.iter().find_map(|line| look(line))
@@ -169,17 +169,21 @@ impl Process {
 
     /// Waits for the process to exit by itself.
     pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.wait_for(PATIENCE)
+    }
+
+    /// As [`Process::wait`], for a process that has work to do first.
+    pub fn wait_for(&mut self, patience: Duration) -> Result<ExitStatus> {
         if let Some(status) = self.status {
             return Ok(status);
         }
         // A process closes its ends of the pipes when it exits, so this needs no polling.
-        if self
+        let exited = self
             .output
-            .wait(|lines| (lines.open_pipes == 0).then_some(()))
-            .is_none()
-        {
+            .wait(patience, |lines| (lines.open_pipes == 0).then_some(()));
+        if exited.is_none() {
             bail!(
-                "{} did not exit within {PATIENCE:?}; it printed:\n{}",
+                "{} did not exit within {patience:?}; it printed:\n{}",
                 self.name,
                 self.lines().join("\n")
             );

@@ -26,6 +26,7 @@ use crate::process::Process;
 pub struct Setup {
     sections: BTreeMap<String, BTreeMap<String, String>>,
     rules: String,
+    is_quiet: bool,
 }
 
 impl Setup {
@@ -34,6 +35,7 @@ impl Setup {
         Self {
             sections: BTreeMap::new(),
             rules: String::new(),
+            is_quiet: false,
         }
         .set("sip", "listen", "\"udp:127.0.0.1:0\"")
         .set("nats", "servers", &format!("{nats_url:?}"))
@@ -75,6 +77,13 @@ impl Setup {
             .set("decision", "max_wait_ms", &longest)
     }
 
+    /// Logs only what the harness must read, as a proxy under load is run; nothing of it is shown.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
+    }
+
     /// Appends `[[rule]]` or `[[fallback]]` tables.
     #[must_use]
     pub fn rules(mut self, toml: &str) -> Self {
@@ -101,7 +110,7 @@ impl Setup {
 
     /// Starts the proxy and returns once it listens; its connection to NATS may still be in the making.
     pub fn start(&self) -> Result<Sigbox> {
-        Sigbox::start(&self.to_toml())
+        Sigbox::start(&self.to_toml(), self.is_quiet)
     }
 
     /// Starts the proxy and returns once it listens and is connected to NATS.
@@ -131,11 +140,17 @@ pub struct Sigbox {
     sip: SocketAddr,
     admin: SocketAddr,
     files: TempDir,
+    is_quiet: bool,
 }
 
 impl Sigbox {
     /// Runs the program with this configuration; its `[log]` must say JSON.
-    pub fn start(config: &str) -> Result<Self> {
+    pub fn start(config: &str, is_quiet: bool) -> Result<Self> {
+        let filter = if is_quiet {
+            "warn,sigbox::node=info"
+        } else {
+            "info,sigbox=debug"
+        };
         let files = TempDir::new()?;
         let path = files.path().join("sigbox.toml");
         fs::write(&path, config)?;
@@ -144,7 +159,7 @@ impl Sigbox {
             .arg("run")
             .arg("-c")
             .arg(&path)
-            .env("SIGBOX_LOG", "info,sigbox=debug");
+            .env("SIGBOX_LOG", filter);
         let process = Process::spawn("sigbox", &mut command)?;
         let sip = process.wait_for_line("its SIP address", |line| listening(line, "udp"))?;
         let admin = process.wait_for_line("its admin address", |line| listening(line, "http"))?;
@@ -153,6 +168,7 @@ impl Sigbox {
             sip,
             admin,
             files,
+            is_quiet,
         })
     }
 
@@ -260,6 +276,9 @@ impl Sigbox {
 impl Drop for Sigbox {
     /// The end of the log goes to the test's output, which test runners show when the test has failed.
     fn drop(&mut self) {
+        if self.is_quiet {
+            return;
+        }
         let log = self.log();
         for line in &log[log.len().saturating_sub(60)..] {
             eprintln!("sigbox: {line}");

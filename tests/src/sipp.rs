@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::PATIENCE;
 use crate::artifact::sample_file;
 use crate::poll;
 use crate::process::Process;
@@ -19,6 +21,8 @@ pub struct Sipp {
     process: Process,
     address: SocketAddr,
     files: TempDir,
+    /// How long the calls take to place.
+    placing: Duration,
 }
 
 /// What SIPp counted.
@@ -50,8 +54,9 @@ impl Sipp {
 
     /// Places `calls` calls to `service`, `rate` a second, through `target` (`uac.xml`).
     pub fn calling(target: SocketAddr, service: &str, calls: u32, rate: u32) -> Result<Self> {
+        let placing = Duration::from_secs(u64::from(calls.div_ceil(rate)));
         let (calls, rate) = (calls.to_string(), rate.to_string());
-        Self::start(
+        let sipp = Self::start(
             "uac.xml",
             &[
                 &target.to_string(),
@@ -62,7 +67,8 @@ impl Sipp {
                 "-r",
                 &rate,
             ],
-        )
+        )?;
+        Ok(Self { placing, ..sipp })
     }
 
     fn start(scenario: &str, arguments: &[&str]) -> Result<Self> {
@@ -92,6 +98,7 @@ impl Sipp {
             process,
             address,
             files,
+            placing: Duration::ZERO,
         })
     }
 
@@ -102,7 +109,7 @@ impl Sipp {
 
     /// Waits for the calls to end and reads the statistics.
     pub fn finish(mut self) -> Result<SippResult> {
-        let status = self.process.wait()?;
+        let status = self.process.wait_for(self.placing + PATIENCE)?;
         // 0: all calls succeeded, 1: some failed. Anything else never came to count.
         if !matches!(status.code(), Some(0 | 1)) {
             bail!(

@@ -2,15 +2,15 @@
 
 use std::io;
 use std::net::SocketAddrV4;
-use std::os::fd::AsFd;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
-use smallvec::SmallVec;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::thread::nanosleep;
 
 use crate::clock::Moment;
 use crate::outbox::Outbox;
@@ -59,7 +59,7 @@ impl Stop {
 
 /// Runs `party` until it is done or stopped. The thread sleeps whenever nothing is due and nothing has come in.
 ///
-/// With `coalesce` it also sleeps that long when something has come in, so that one wake-up takes more: cheaper for it
+/// With `coalesce` it also sleeps that long after it has taken something, so that one wake-up takes more: cheaper for it
 /// and for whoever sends to it, and every latency grows by up to that much per step.
 pub fn drive(
     party: &mut impl Party,
@@ -68,10 +68,15 @@ pub fn drive(
     coalesce: Duration,
 ) -> io::Result<()> {
     // The default of 50 us would be added to every latency.
-    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000))?;
+    rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000))?;
+    let readable = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (index, socket) in sockets.iter().enumerate() {
+        let index = epoll::EventData::new_u64(index as u64);
+        epoll::add(&readable, socket, index, epoll::EventFlags::IN)?;
+    }
+    let mut events: Vec<epoll::Event> = Vec::with_capacity(sockets.len());
     let mut batches: Vec<Batches<'_>> = sockets.iter().map(Batches::of).collect();
     let mut outboxes: Vec<Outbox> = sockets.iter().map(|_| Outbox::default()).collect();
-    let mut ready: SmallVec<[usize; 64]> = SmallVec::new();
     loop {
         let now = Moment::now();
         if party.next().is_some_and(|due| due <= now) {
@@ -81,15 +86,25 @@ pub fn drive(
         if party.is_done(now) || stop.is_stopped() {
             return Ok(());
         }
-        let due = party.next().map_or(LOOK_UP, |due| due.since(Moment::now()));
-        ready.clear();
-        if coalesce.is_zero() {
-            wait(sockets, due.min(LOOK_UP), &mut ready)?;
-        } else {
-            wait(&[], due.min(coalesce), &mut ready)?;
-            ready.extend(0..sockets.len());
+        let until_due = || {
+            let due = party.next();
+            due.map_or(LOOK_UP, |due| due.since(Moment::now()).min(LOOK_UP))
+        };
+        if !coalesce.is_zero() && !events.is_empty() {
+            // Ended early by a signal, it was long enough.
+            let _ = nanosleep(&timespec(until_due().min(coalesce)));
         }
-        for &index in &ready {
+        events.clear();
+        match epoll::wait(
+            &readable,
+            spare_capacity(&mut events),
+            Some(&timespec(until_due())),
+        ) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        for event in &events {
+            let index = event.data.u64() as usize;
             for _ in 0..BATCHES {
                 let now = Moment::now();
                 let more = batches[index]
@@ -103,28 +118,10 @@ pub fn drive(
     }
 }
 
-/// Sleeps until a datagram is there or the time is up; `ready` gets the indices of sockets to read.
-fn wait(
-    sockets: &[LoopbackSocket],
-    pause: Duration,
-    ready: &mut SmallVec<[usize; 64]>,
-) -> io::Result<()> {
-    let mut fds: SmallVec<[PollFd<'_>; 64]> = sockets
-        .iter()
-        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
-        .collect();
-    match ppoll(&mut fds, Some(TimeSpec::from_duration(pause)), None) {
-        Ok(_) => {
-            let events = fds.iter().map(|fd| fd.any().unwrap_or(false));
-            ready.extend(
-                events
-                    .enumerate()
-                    .filter_map(|(index, any)| any.then_some(index)),
-            );
-            Ok(())
-        }
-        Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }
 

@@ -48,7 +48,7 @@ impl Calling {
         })
     }
 
-    /// Sleeps this long between looks at the sockets, see [`drive`].
+    /// Sleeps this long after each look at the sockets, see [`drive`].
     #[must_use]
     pub fn coalesce(mut self, pause: Duration) -> Self {
         self.coalesce = pause;
@@ -103,7 +103,7 @@ impl Answering {
         })
     }
 
-    /// Sleeps this long between looks at the sockets, see [`drive`].
+    /// Sleeps this long after each look at the sockets, see [`drive`].
     #[must_use]
     pub fn coalesce(mut self, pause: Duration) -> Self {
         self.coalesce = pause;

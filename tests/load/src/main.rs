@@ -60,7 +60,7 @@ struct Both {
     /// RFC 3261 T1, the first retransmission interval, in milliseconds
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=5_000))]
     t1_ms: u64,
-    /// Look at the sockets once in so many microseconds instead of at once: cheaper, and latencies grow by that much
+    /// Sleep so many microseconds after each look at the sockets: cheaper, and latencies grow by as much per step
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000))]
     coalesce_us: u64,
     /// Print JSON

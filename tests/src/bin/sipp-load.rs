@@ -33,6 +33,7 @@ fn main() -> Result<ExitCode> {
     // A call that fell back would be a failed one.
     let sigbox = setup
         .set("runtime", "shards", "2")
+        .quiet()
         .fall_back_to_status(480)
         .start_connected()?;
 
