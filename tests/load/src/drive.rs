@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddrV4;
 use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
-use rustix::thread::nanosleep;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 use crate::clock::Moment;
 use crate::outbox::Outbox;
@@ -18,6 +21,8 @@ use crate::socket::{Batches, LoopbackSocket};
 
 /// How soon a stop is noticed by a party that has nothing to do.
 const LOOK_UP: Duration = Duration::from_millis(50);
+/// The alarm among the indices of sockets.
+const ALARM: u64 = u64::MAX;
 /// Batches read from one socket before timers are looked at again.
 const BATCHES: usize = 4;
 
@@ -58,23 +63,22 @@ impl Stop {
 }
 
 /// Runs `party` until it is done or stopped. The thread sleeps whenever nothing is due and nothing has come in.
-///
-/// With `coalesce` it also sleeps that long after it has taken something, so that one wake-up takes more: cheaper for it
-/// and for whoever sends to it, and every latency grows by up to that much per step.
-pub fn drive(
-    party: &mut impl Party,
-    sockets: &[LoopbackSocket],
-    stop: &Stop,
-    coalesce: Duration,
-) -> io::Result<()> {
+pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) -> io::Result<()> {
     // The default of 50 us would be added to every latency.
     rustix::thread::set_current_timer_slack(NonZeroU64::new(1_000))?;
     let readable = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut alarm = Alarm::new()?;
+    epoll::add(
+        &readable,
+        &alarm.timer,
+        epoll::EventData::new_u64(ALARM),
+        epoll::EventFlags::IN,
+    )?;
     for (index, socket) in sockets.iter().enumerate() {
         let index = epoll::EventData::new_u64(index as u64);
         epoll::add(&readable, socket, index, epoll::EventFlags::IN)?;
     }
-    let mut events: Vec<epoll::Event> = Vec::with_capacity(sockets.len());
+    let mut events: Vec<epoll::Event> = Vec::with_capacity(sockets.len() + 1);
     let mut batches: Vec<Batches<'_>> = sockets.iter().map(Batches::of).collect();
     let mut outboxes: Vec<Outbox> = sockets.iter().map(|_| Outbox::default()).collect();
     loop {
@@ -86,23 +90,17 @@ pub fn drive(
         if party.is_done(now) || stop.is_stopped() {
             return Ok(());
         }
-        let until_due = || {
-            let due = party.next();
-            due.map_or(LOOK_UP, |due| due.since(Moment::now()).min(LOOK_UP))
-        };
-        if !coalesce.is_zero() && !events.is_empty() {
-            // Ended early by a signal, it was long enough.
-            let _ = nanosleep(&timespec(until_due().min(coalesce)));
-        }
+        alarm.set(party.next())?;
         events.clear();
         match epoll::wait(
             &readable,
             spare_capacity(&mut events),
-            Some(&timespec(until_due())),
+            Some(&timespec(LOOK_UP)),
         ) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
+        events.retain(|event| event.data.u64() != ALARM);
         for event in &events {
             let index = event.data.u64() as usize;
             for _ in 0..BATCHES {
@@ -115,6 +113,36 @@ pub fn drive(
                 }
             }
         }
+    }
+}
+
+/// A timer that wakes the thread: epoll's own has a resolution of 1 ms.
+#[derive(Debug)]
+struct Alarm {
+    timer: OwnedFd,
+    due: Option<Moment>,
+}
+
+impl Alarm {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            timer: timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?,
+            due: None,
+        })
+    }
+
+    /// Rings at `due`, and at no other time. Setting it also silences it.
+    fn set(&mut self, due: Option<Moment>) -> io::Result<()> {
+        if self.due != due {
+            let at = Duration::from_nanos(due.map_or(0, Moment::as_nanos));
+            let setting = Itimerspec {
+                it_interval: timespec(Duration::ZERO),
+                it_value: timespec(at),
+            };
+            timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &setting)?;
+            self.due = due;
+        }
+        Ok(())
     }
 }
 

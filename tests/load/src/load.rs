@@ -25,7 +25,6 @@ const LEAD: Duration = Duration::from_millis(20);
 pub struct Calling {
     settings: CallerSettings,
     sockets: Vec<LoopbackSocket>,
-    coalesce: Duration,
 }
 
 impl Calling {
@@ -41,18 +40,7 @@ impl Calling {
         let sockets = (0..sockets)
             .map(|_| LoopbackSocket::bind(any))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            settings,
-            sockets,
-            coalesce: Duration::ZERO,
-        })
-    }
-
-    /// Sleeps this long after each look at the sockets, see [`drive`].
-    #[must_use]
-    pub fn coalesce(mut self, pause: Duration) -> Self {
-        self.coalesce = pause;
-        self
+        Ok(Self { settings, sockets })
     }
 
     /// Places the calls and waits for their end.
@@ -60,7 +48,7 @@ impl Calling {
         let before = CpuTime::of_this_thread()?;
         let locals: Vec<_> = self.sockets.iter().map(LoopbackSocket::address).collect();
         let mut caller = Caller::new(self.settings, &locals, Moment::now().after(LEAD));
-        drive(&mut caller, &self.sockets, stop, self.coalesce).context("the calling side")?;
+        drive(&mut caller, &self.sockets, stop).context("the calling side")?;
         let mut report = caller.finish(Moment::now());
         report.cost = CpuTime::of_this_thread()?.cost_since(before, report.calls.started);
         Ok(report)
@@ -73,7 +61,6 @@ pub struct Answering {
     settings: AnswererSettings,
     listeners: Vec<Listener>,
     sockets: Vec<LoopbackSocket>,
-    coalesce: Duration,
 }
 
 impl Answering {
@@ -99,15 +86,7 @@ impl Answering {
             settings,
             listeners: listeners.collect(),
             sockets,
-            coalesce: Duration::ZERO,
         })
-    }
-
-    /// Sleeps this long after each look at the sockets, see [`drive`].
-    #[must_use]
-    pub fn coalesce(mut self, pause: Duration) -> Self {
-        self.coalesce = pause;
-        self
     }
 
     /// The listeners, with the ports that the system chose.
@@ -119,7 +98,7 @@ impl Answering {
     pub fn run(self, stop: &Stop) -> Result<AnswererReport> {
         let before = CpuTime::of_this_thread()?;
         let mut answerer = Answerer::new(self.settings, &self.listeners);
-        drive(&mut answerer, &self.sockets, stop, self.coalesce).context("the called side")?;
+        drive(&mut answerer, &self.sockets, stop).context("the called side")?;
         let mut report = answerer.finish();
         report.cost =
             CpuTime::of_this_thread()?.cost_since(before, report.invites + report.requests);

@@ -60,9 +60,6 @@ struct Both {
     /// RFC 3261 T1, the first retransmission interval, in milliseconds
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=5_000))]
     t1_ms: u64,
-    /// Sleep so many microseconds after each look at the sockets: cheaper, and latencies grow by as much per step
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000))]
-    coalesce_us: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -71,10 +68,6 @@ struct Both {
 impl Both {
     fn t1(&self) -> Duration {
         Duration::from_millis(self.t1_ms)
-    }
-
-    fn coalesce(&self) -> Duration {
-        Duration::from_micros(self.coalesce_us)
     }
 }
 
@@ -148,7 +141,7 @@ impl Call {
             expect: self.expect,
             wait: Duration::from_secs_f64(self.wait_s),
         };
-        Ok(Calling::bind(settings, self.sockets)?.coalesce(both.coalesce()))
+        Calling::bind(settings, self.sockets)
     }
 }
 
@@ -172,7 +165,7 @@ impl Answer {
             t1: both.t1(),
             drop_percent: self.drop_percent,
         };
-        let answering = Answering::bind(settings, &self.listeners)?.coalesce(both.coalesce());
+        let answering = Answering::bind(settings, &self.listeners)?;
         for listener in answering.listeners() {
             eprintln!("listening {}", listener.address);
         }

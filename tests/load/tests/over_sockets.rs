@@ -11,7 +11,7 @@ use sigbox_load::{
     Scenario, Stop,
 };
 
-fn pair(drop_percent: u32, t1: Duration, coalesce: Duration) -> Report {
+fn pair(drop_percent: u32, t1: Duration) -> Report {
     let listener = Listener {
         address: "127.0.0.1:0".parse().unwrap(),
         behaviour: Behaviour::Answer,
@@ -30,28 +30,25 @@ fn pair(drop_percent: u32, t1: Duration, coalesce: Duration) -> Report {
         expect: None,
         wait: Duration::from_secs(35),
     };
-    let calling = Calling::bind(settings, 3).unwrap().coalesce(coalesce);
-    let answering = answering.coalesce(coalesce);
+    let calling = Calling::bind(settings, 3).unwrap();
     Pair { calling, answering }.run(&Stop::default()).unwrap()
 }
 
 #[test]
 fn calls_without_a_proxy_all_complete() {
-    for coalesce in [Duration::ZERO, Duration::from_micros(300)] {
-        let report = pair(0, Duration::from_secs(5), coalesce);
-        let (caller, called) = (report.caller.unwrap(), report.answerer.unwrap());
-        assert_eq!(caller.calls.completed, 200, "{caller:?}");
-        assert_eq!(caller.calls.disturbed, 0, "{caller:?}");
-        assert_eq!((called.established, called.ended), (200, 200));
-        assert_eq!((caller.foreign, called.foreign), (0, 0));
-        assert!(caller.cost.per_call_us > 0.0);
-        assert_eq!(caller.latency.invite_to_200.unwrap().count, 200);
-    }
+    let report = pair(0, Duration::from_secs(5));
+    let (caller, called) = (report.caller.unwrap(), report.answerer.unwrap());
+    assert_eq!(caller.calls.completed, 200, "{caller:?}");
+    assert_eq!(caller.calls.disturbed, 0, "{caller:?}");
+    assert_eq!((called.established, called.ended), (200, 200));
+    assert_eq!((caller.foreign, called.foreign), (0, 0));
+    assert!(caller.cost.per_call_us > 0.0);
+    assert_eq!(caller.latency.invite_to_200.unwrap().count, 200);
 }
 
 #[test]
 fn what_is_dropped_is_sent_again() {
-    let report = pair(20, Duration::from_millis(50), Duration::ZERO);
+    let report = pair(20, Duration::from_millis(50));
     let (caller, called) = (report.caller.unwrap(), report.answerer.unwrap());
     assert_eq!(
         (caller.calls.completed, caller.calls.failed),
