@@ -1,7 +1,14 @@
 //! Instructions that writing a query and reading a decision cost.
 //! `scripts/budgets` holds the counts against docs/budgets.toml.
 
-#![allow(missing_docs, reason = "the names of the benchmarks say what they measure")]
+#![allow(
+    missing_docs,
+    reason = "the names of the benchmarks say what they measure"
+)]
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on has failed"
+)]
 
 use std::hint::black_box;
 

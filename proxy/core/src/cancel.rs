@@ -5,7 +5,7 @@ use sigbox_wire::{HeaderId, Index, Message};
 use crate::branch;
 use crate::context::{Cancel, Client, Context, Phase};
 use crate::counters::Counter;
-use crate::env::{Answer, Env};
+use crate::env::{Answer, Env, reply_flow};
 use crate::flow::Flow;
 use crate::forward::write_via;
 use crate::key::BranchToken;
@@ -21,7 +21,8 @@ impl Context {
             fingerprint: self.fingerprint,
             extra: b"",
         };
-        env.reply(cancel, flow, &answer);
+        let upstream = reply_flow(cancel.via().ok().as_ref(), flow);
+        env.reply(cancel, flow.peer, upstream, &answer);
         if !self.is_invite() || self.server.is_final() {
             return;
         }
@@ -97,10 +98,10 @@ impl Context {
             key: env.key,
             index: index as u8,
         };
-        let (settings, secret, shard) = (env.settings.clone(), &*env.secret, env.shard);
+        let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
         let mut via = Vec::new();
         write_via(
-            &settings,
+            settings,
             &flow,
             |out| branch::write(secret, shard, token, out),
             &mut via,
@@ -154,10 +155,10 @@ impl Context {
             key: env.key,
             index: index as u8,
         };
-        let (settings, secret, shard) = (env.settings.clone(), &*env.secret, env.shard);
+        let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
         let mut via = Vec::new();
         write_via(
-            &settings,
+            settings,
             &flow,
             |out| branch::write(secret, shard, token, out),
             &mut via,

@@ -28,9 +28,15 @@ use crate::transaction::{ClientInvite, ClientNonInvite, ServerInvite, ServerNonI
 /// One live transaction.
 pub(crate) struct Context {
     pub(crate) request: Stored,
+    /// The request's CSeq number.
+    pub(crate) cseq: u32,
+    /// The request has a To tag.
+    pub(crate) in_dialog: bool,
     pub(crate) fingerprint: Fingerprint,
     /// The way the request came.
     pub(crate) flow: Flow,
+    /// The way its responses go.
+    pub(crate) upstream: Flow,
     pub(crate) arrived: Instant,
     pub(crate) server: Server,
     pub(crate) phase: Phase,

@@ -206,22 +206,25 @@ impl Core {
             5 => Counter::Response5xx,
             _ => Counter::Response6xx,
         });
-        let via = response.via().ok();
-        let token = via
+        let mut vias = response.vias().map(Result::ok);
+        let token = vias
+            .next()
+            .flatten()
             .and_then(|via| via.branch())
             .and_then(|branch| branch::read(&self.secret, self.shard, branch));
         let Some(BranchToken { key, index }) = token else {
             return self.counters.add(Counter::DropForeignBranch);
         };
+        let leads_back = vias.next().flatten().is_some();
         match self.store.slot(key) {
             Some(Slot::Tail(_)) => {
                 self.with_tail(now, key, out, |tail, env| {
-                    tail.on_response(env, index, response)
+                    tail.on_response(env, index, response, leads_back)
                 });
             }
             Some(Slot::Live(_)) => {
                 self.work(now, key, out, |context, env| {
-                    context.on_response(env, index, response)
+                    context.on_response(env, index, response, leads_back)
                 });
             }
             Some(Slot::Ack(_)) | None => self.counters.add(Counter::DropStrayResponse),

@@ -26,7 +26,7 @@ impl Context {
             tried: Vec::new(),
             fallback: None,
         }));
-        let settings = env.settings.clone();
+        let settings = env.settings;
         let rule = settings.rules.first_before(self.message(), &self.flow);
         match rule.map(|rule| (&rule.action, rule)) {
             Some((Action::Decide(plan), rule)) => {
@@ -73,13 +73,17 @@ impl Context {
     /// Asks once more, with what was tried, if the plan wants it and the limit allows.
     pub(crate) fn ask_again(&mut self, env: &mut Env<'_>) -> bool {
         let wanted = self.routes().is_some_and(|plan| plan.requery);
+        let attempts = self
+            .decision
+            .as_ref()
+            .map_or(0, |decision| decision.attempt);
+        if !wanted || self.cancelled || attempts >= env.settings.decision.max_attempts {
+            return false;
+        }
         let tried = self.attempted(env.now);
         let Some(decision) = &mut self.decision else {
             return false;
         };
-        if !wanted || self.cancelled || decision.attempt >= env.settings.decision.max_attempts {
-            return false;
-        }
         decision.tried.extend(tried);
         self.group_start = self.branches.len();
         let tenant = decision.tenant.clone();
@@ -151,7 +155,7 @@ impl Context {
         self.resume(env);
         env.count(Counter::DecidedFallback);
         env.count(FALLBACK_COUNTERS[cause.index()]);
-        let settings = env.settings.clone();
+        let settings = env.settings;
         let rule = settings
             .rules
             .first_fallback(self.message(), &self.flow, cause);

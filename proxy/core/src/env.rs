@@ -1,8 +1,9 @@
 //! What every step of a transaction works with.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sigbox_wire::{Message, Reply, Splicer};
+use sigbox_wire::{Message, Reply, Splicer, Via};
 use uuid::{Builder, Uuid};
 
 use crate::clock::Instant;
@@ -51,40 +52,28 @@ impl Env<'_> {
         bytes
     }
 
-    /// Answers `request` from here. `extra` writes complete header lines.
+    /// Answers `request`, which came from `source`, from here.
     pub(crate) fn reply(
         &mut self,
         request: Message<'_>,
-        flow: &Flow,
+        source: SocketAddr,
+        upstream: Flow,
         answer: &Answer<'_>,
     ) -> std::ops::Range<usize> {
-        let tag = self.secret.tag(answer.fingerprint);
-        let mut extra = Vec::new();
-        extra.extend_from_slice(answer.extra);
-        if let Some(server) = &self.settings.server
-            && answer.status != 100
-        {
-            for part in ["Server: ", server, "\r\n"] {
-                extra.extend_from_slice(part.as_bytes());
-            }
-        }
+        let is_trying = answer.status == 100;
+        let tag = (!is_trying).then(|| self.secret.tag(answer.fingerprint));
+        let server = self.settings.server.as_deref().filter(|_| !is_trying);
         self.count(sent_counter(answer.status));
         let reply = Reply {
             status: answer.status,
             reason: answer
                 .reason
                 .unwrap_or(sigbox_wire::reason_phrase(answer.status)),
-            to_tag: (answer.status != 100).then_some(&tag[..]),
-            extra: &extra,
+            to_tag: tag.as_ref().map(|tag| &tag[..]),
+            server,
+            extra: answer.extra,
         };
-        let bytes = self.out.text(|out| reply.write(request, flow.peer, out));
-        let to = reply_flow(request, flow);
-        self.out.push(Output::Send {
-            flow: to,
-            bytes: bytes.clone(),
-            branch: None,
-        });
-        bytes
+        self.send(upstream, None, |out| reply.write(request, source, out))
     }
 
     /// A new decision id.
@@ -107,13 +96,13 @@ pub(crate) struct Answer<'a> {
     pub(crate) extra: &'a [u8],
 }
 
-/// Where the responses to `request` go: back to where it came from, with the port of its Via
-/// unless it asked for the source port (RFC 3261 §18.2.2, RFC 3581 §4). Never to an address that
-/// the sender merely names: `maddr` is not followed.
-pub(crate) fn reply_flow(request: Message<'_>, flow: &Flow) -> Flow {
+/// Where the responses to a request with this topmost Via go: back to where it came from, with the
+/// port of its Via unless it asked for the source port (RFC 3261 §18.2.2, RFC 3581 §4). Never to an
+/// address that the sender merely names: `maddr` is not followed.
+pub(crate) fn reply_flow(via: Option<&Via<'_>>, flow: &Flow) -> Flow {
     let mut reply = *flow;
     if !flow.transport.is_reliable()
-        && let Ok(via) = request.via()
+        && let Some(via) = via
         && via.rport().is_none()
     {
         reply

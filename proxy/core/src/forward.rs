@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sigbox_wire::{HeaderId, Message, Splicer};
+use sigbox_wire::{HeaderId, Message, Splicer, write_decimal};
 
 use crate::branch;
 use crate::clock::Instant;
@@ -252,7 +252,7 @@ impl Context {
                 out,
             );
         });
-        if settings.record_route && is_dialog_forming(request) {
+        if settings.record_route && !self.in_dialog && is_dialog_forming(request) {
             splicer.insert(request.headers_start(), |out| {
                 write_record_route(settings, self.flow.listener, flow.listener, out);
             });
@@ -383,14 +383,13 @@ pub(crate) fn rank(status: u16) -> (u16, u16) {
     }
 }
 
-/// Requests that may create a dialog get a Record-Route; those within one keep their set.
+/// Methods that may create a dialog: outside of one they get a Record-Route.
 fn is_dialog_forming(request: Message<'_>) -> bool {
     use sigbox_wire::Method;
-    let forming = matches!(
+    matches!(
         request.method(),
         Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
-    );
-    forming && request.to().is_ok_and(|to| to.tag().is_none())
+    )
 }
 
 /// Our Via line for a message sent along `flow`.
@@ -459,9 +458,7 @@ pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: us
 
 /// Notes in the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581).
 pub(crate) fn stamp_via(splicer: &mut Splicer, request: Message<'_>, source: SocketAddr) {
-    if let Ok(via) = request.via()
-        && via.needs_stamp(source)
-    {
+    if let Ok(via) = request.via() {
         let start = request.offset_of(via.raw);
         splicer.replace(start..start + via.raw.len(), |out| {
             via.write_stamped(source, out)
@@ -477,7 +474,7 @@ pub(crate) fn edit_max_forwards(splicer: &mut Splicer, request: Message<'_>) {
     ) {
         (Some(header), Ok(Some(hops))) => {
             splicer.replace(header.value_range.clone(), |out| {
-                out.extend_from_slice(hops.saturating_sub(1).to_string().as_bytes());
+                write_decimal(hops.saturating_sub(1).into(), out);
             });
         }
         _ => {

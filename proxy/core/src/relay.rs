@@ -11,25 +11,33 @@ use crate::transaction::{
 };
 
 impl Context {
-    /// A response that carries the branch of our client transaction `index`.
-    pub(crate) fn on_response(&mut self, env: &mut Env<'_>, index: u8, response: Message<'_>) {
+    /// A response that carries the branch of our client transaction `index`; `leads_back` says
+    /// whether there is a Via below ours.
+    pub(crate) fn on_response(
+        &mut self,
+        env: &mut Env<'_>,
+        index: u8,
+        response: Message<'_>,
+        leads_back: bool,
+    ) {
         let index = usize::from(index);
         if index >= self.branches.len() {
             return env.count(Counter::DropForeignBranch);
         }
-        let (Ok(cseq), Ok(sent)) = (response.cseq(), self.message().cseq()) else {
+        let Ok(cseq) = response.cseq() else {
             return env.count(Counter::DropCseqMismatch);
         };
         let to_cancel = cseq.method == sigbox_wire::Method::Cancel && self.is_invite();
-        if cseq.number != sent.number || (cseq.method != sent.method && !to_cancel) {
+        let is_ours = cseq.method == self.message().method() || to_cancel;
+        if cseq.number != self.cseq || !is_ours {
             return env.count(Counter::DropCseqMismatch);
         }
         let status = response.status();
         if to_cancel {
             return self.on_cancel_response(env, index, status);
         }
-        // The one below ours is the caller's; without it there is nowhere to send the response.
-        if response.vias().nth(1).is_none_or(|via| via.is_err()) {
+        // The Via below ours is the caller's; without it nobody there would know the response.
+        if !leads_back {
             return env.count(Counter::DropViaCount);
         }
         match self.branches[index].client {

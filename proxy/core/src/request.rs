@@ -1,7 +1,7 @@
 //! Requests: retransmissions to their transactions, new ones through validation (RFC 3261 §16.3)
 //! and route preprocessing (§16.4) to a decision or along their Route set.
 
-use sigbox_wire::{HeaderId, Message, Method, Scheme, Stored};
+use sigbox_wire::{Essentials, HeaderId, Message, Method, Scheme, Stored, Via};
 use smallvec::SmallVec;
 
 use crate::clock::Instant;
@@ -9,7 +9,7 @@ use crate::context::{Context, Phase, Server};
 use crate::core::Core;
 use crate::counters::Counter;
 use crate::decide::class_of;
-use crate::env::Answer;
+use crate::env::{Answer, reply_flow};
 use crate::flow::{Flow, ListenerId};
 use crate::forward::write_line;
 use crate::io::Outputs;
@@ -22,6 +22,15 @@ use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRIBE, NOTIFY, \
                      PUBLISH, INFO, REFER, MESSAGE, UPDATE";
 
+/// A request as it arrived, and which transaction it belongs to.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    now: Instant,
+    flow: &'a Flow,
+    request: Message<'a>,
+    fingerprint: Fingerprint,
+}
+
 impl Core {
     pub(crate) fn on_request(
         &mut self,
@@ -32,28 +41,34 @@ impl Core {
     ) {
         let method = request.method();
         self.counters().add(request_counter(method));
-        if request.validate().is_err() {
+        let Ok(read) = request.validate() else {
             if method == Method::Ack {
                 return self.counters().add(Counter::DropMalformed);
             }
             return self.refuse_malformed(now, flow, request, out);
-        }
-        let Some(fingerprint) = self.fingerprint(request) else {
+        };
+        let Some(fingerprint) = self.fingerprint(request, &read.via) else {
             return self.counters().add(Counter::DropUnanswerable);
+        };
+        let arrival = Arrival {
+            now,
+            flow,
+            request,
+            fingerprint,
         };
         let known = self.store().find(fingerprint);
         match method {
-            Method::Ack => self.on_ack(now, flow, request, fingerprint, known, out),
+            Method::Ack => self.on_ack(arrival, &read, known, out),
             Method::Cancel => match known {
-                Some(key) => self.on_cancel(now, flow, request, key, fingerprint, out),
+                Some(key) => self.on_cancel(arrival, key, out),
                 None => {
                     self.counters().add(Counter::RejectNoTransaction);
-                    self.refuse(now, flow, request, fingerprint, 481, b"", out);
+                    self.refuse(arrival, 481, b"", out);
                 }
             },
             _ => match known {
                 Some(key) => self.on_repeated(now, key, out),
-                None => self.on_new(now, flow, request, fingerprint, out),
+                None => self.on_new(arrival, &read, out),
             },
         }
     }
@@ -66,13 +81,12 @@ impl Core {
 
     fn on_ack(
         &mut self,
-        now: Instant,
-        flow: &Flow,
-        request: Message<'_>,
-        fingerprint: Fingerprint,
+        arrival: Arrival<'_>,
+        read: &Essentials<'_>,
         known: Option<TransactionKey>,
         out: &mut Outputs,
     ) {
+        let now = arrival.now;
         let mut forward = known.is_none();
         if let Some(key) = known {
             let live = self.work(now, key, out, |context, env| forward = context.on_ack(env));
@@ -82,42 +96,33 @@ impl Core {
             }
         }
         // The ACK of a 2xx belongs to a dialog; anything else is a stray (T9).
-        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
-        let hops_left = request.max_forwards().is_ok_and(|hops| hops != Some(0));
+        let in_dialog = read.to.tag().is_some();
+        let hops_left = read.max_forwards != Some(0);
         if forward && in_dialog && hops_left {
-            self.forward_ack(now, flow, request, fingerprint, out);
+            self.forward_ack(now, arrival.flow, arrival.request, arrival.fingerprint, out);
         } else if forward {
             self.counters().add(Counter::DropStrayAck);
         }
     }
 
-    fn on_cancel(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        cancel: Message<'_>,
-        key: TransactionKey,
-        fingerprint: Fingerprint,
-        out: &mut Outputs,
-    ) {
-        if !self.work(now, key, out, |context, env| {
-            context.on_cancel(env, cancel, flow)
+    fn on_cancel(&mut self, arrival: Arrival<'_>, key: TransactionKey, out: &mut Outputs) {
+        if !self.work(arrival.now, key, out, |context, env| {
+            context.on_cancel(env, arrival.request, arrival.flow)
         }) && matches!(self.store().slot(key), Some(Slot::Tail(_)))
         {
-            self.refuse(now, flow, cancel, fingerprint, 200, b"", out);
+            self.refuse(arrival, 200, b"", out);
         }
     }
 
     /// A request that no transaction knows (RFC 3261 §16.3).
-    fn on_new(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        request: Message<'_>,
-        fingerprint: Fingerprint,
-        out: &mut Outputs,
-    ) {
-        let refusal = self.judge(request);
+    fn on_new(&mut self, arrival: Arrival<'_>, read: &Essentials<'_>, out: &mut Outputs) {
+        let Arrival {
+            now,
+            flow,
+            request,
+            fingerprint,
+        } = arrival;
+        let refusal = self.judge(request, read);
         if let Some(Refusal {
             status,
             counter,
@@ -127,15 +132,15 @@ impl Core {
             if let Some(counter) = counter {
                 self.counters().add(counter);
             }
-            return self.refuse(now, flow, request, fingerprint, status, &extra, out);
+            return self.refuse(arrival, status, &extra, out);
         }
         let (own_routes, routed_listener) = self.own_routes(request);
-        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+        let in_dialog = read.to.tag().is_some();
         // A request within a dialog comes by the Route set this proxy recorded; without it there
         // is no telling that a decider ever allowed where it wants to go.
         if (in_dialog || !crate::rules::may_be_asked(request)) && own_routes == 0 {
             self.counters().add(Counter::RejectNoDialog);
-            return self.refuse(now, flow, request, fingerprint, 481, b"", out);
+            return self.refuse(arrival, 481, b"", out);
         }
         let overloaded = self.live() >= self.settings().limits.transactions;
         if overloaded || (self.is_draining() && !in_dialog) {
@@ -152,7 +157,7 @@ impl Core {
                 "Retry-After",
                 &env.secret.seconds_between(range).to_string(),
             );
-            return self.refuse(now, flow, request, fingerprint, 503, &extra, out);
+            return self.refuse(arrival, 503, &extra, out);
         }
         let timers = self.settings().timers.clone();
         let reliable = flow.transport.is_reliable();
@@ -164,8 +169,11 @@ impl Core {
         };
         let mut context = Box::new(Context {
             request: Stored::new(request),
+            cseq: read.cseq.number,
+            in_dialog,
             fingerprint,
             flow: *flow,
+            upstream: reply_flow(Some(&read.via), flow),
             arrived: now,
             server,
             phase: Phase::Forwarding,
@@ -198,7 +206,7 @@ impl Core {
 
     /// What speaks against forwarding a new request at all (RFC 3261 §16.3), and what is answered
     /// by the proxy itself.
-    fn judge(&self, request: Message<'_>) -> Option<Refusal> {
+    fn judge(&self, request: Message<'_>, read: &Essentials<'_>) -> Option<Refusal> {
         let refusal = |status, counter| {
             Some(Refusal {
                 status,
@@ -206,13 +214,13 @@ impl Core {
                 extra: Vec::new(),
             })
         };
-        let Ok(uri) = request.uri() else {
+        let Some(uri) = &read.uri else {
             return refusal(400, Counter::RejectMalformed);
         };
         if let Scheme::Other(_) = uri.scheme {
             return refusal(416, Counter::RejectScheme);
         }
-        let for_us = uri.user.is_none() && self.settings().owns(&uri).is_some();
+        let for_us = uri.user.is_none() && self.settings().owns(uri).is_some();
         if for_us && request.method() == Method::Options {
             let mut extra = Vec::new();
             write_line(&mut extra, "Allow", ALLOW);
@@ -224,10 +232,8 @@ impl Core {
                 extra,
             });
         }
-        match request.max_forwards() {
-            Ok(Some(0)) => return refusal(483, Counter::RejectMaxForwards),
-            Ok(_) => {}
-            Err(_) => return refusal(400, Counter::RejectMalformed),
+        if read.max_forwards == Some(0) {
+            return refusal(483, Counter::RejectMaxForwards);
         }
         if request.header(HeaderId::ProxyRequire).is_some() {
             let mut extra = Vec::new();
@@ -263,28 +269,19 @@ impl Core {
     }
 
     /// Answers without a transaction: the same answer each time the request comes.
-    #[expect(clippy::too_many_arguments, reason = "one answer, said at once")]
-    fn refuse(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        request: Message<'_>,
-        fingerprint: Fingerprint,
-        status: u16,
-        extra: &[u8],
-        out: &mut Outputs,
-    ) {
+    fn refuse(&mut self, arrival: Arrival<'_>, status: u16, extra: &[u8], out: &mut Outputs) {
+        let Arrival {
+            now, flow, request, ..
+        } = arrival;
         let (mut env, _) = self.env(now, TransactionKey::from_bits(0), out);
-        env.reply(
-            request,
-            flow,
-            &Answer {
-                status,
-                reason: None,
-                fingerprint,
-                extra,
-            },
-        );
+        let upstream = reply_flow(request.via().ok().as_ref(), flow);
+        let answer = Answer {
+            status,
+            reason: None,
+            fingerprint: arrival.fingerprint,
+            extra,
+        };
+        env.reply(request, flow.peer, upstream, &answer);
     }
 
     /// 400 for what can be answered, silence for what cannot.
@@ -295,10 +292,17 @@ impl Core {
         request: Message<'_>,
         out: &mut Outputs,
     ) {
-        match self.fingerprint(request) {
+        let via = request.via().ok();
+        match via.and_then(|via| self.fingerprint(request, &via)) {
             Some(fingerprint) if request.answerable() => {
                 self.counters().add(Counter::RejectMalformed);
-                self.refuse(now, flow, request, fingerprint, 400, b"", out);
+                let arrival = Arrival {
+                    now,
+                    flow,
+                    request,
+                    fingerprint,
+                };
+                self.refuse(arrival, 400, b"", out);
             }
             _ => self.counters().add(Counter::DropUnanswerable),
         }
@@ -306,16 +310,15 @@ impl Core {
 
     /// What identifies the server transaction (RFC 3261 §17.2.3). ACK and CANCEL have that of the
     /// INVITE they belong to.
-    fn fingerprint(&self, request: Message<'_>) -> Option<Fingerprint> {
-        let via = request.via().ok()?;
+    fn fingerprint(&self, request: Message<'_>, via: &Via<'_>) -> Option<Fingerprint> {
         let method = match request.method() {
             Method::Ack | Method::Cancel => Method::Invite,
             other => other,
         };
         let lower = |text: &[u8]| {
-            text.to_ascii_lowercase()
-                .into_iter()
-                .collect::<SmallVec<[u8; 96]>>()
+            let mut text = SmallVec::<[u8; 96]>::from_slice(text);
+            text.make_ascii_lowercase();
+            text
         };
         let host = lower(via.host);
         let port = via.port.map_or([0; 2], u16::to_be_bytes);

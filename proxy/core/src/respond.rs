@@ -2,7 +2,7 @@
 
 use crate::context::{Context, Phase, Server};
 use crate::counters::Counter;
-use crate::env::{Answer, Env, reply_flow, sent_counter};
+use crate::env::{Answer, Env, sent_counter};
 use crate::io::{Finished, Output};
 use crate::transaction::{
     Act, ServerInvite, ServerInviteEvent, ServerNonInvite, ServerNonInviteEvent,
@@ -26,7 +26,7 @@ impl Context {
             fingerprint: self.fingerprint,
             extra,
         };
-        let bytes = env.reply(self.request.view(), &self.flow, &answer);
+        let bytes = env.reply(self.request.view(), self.flow.peer, self.upstream, &answer);
         self.sent(env, status, bytes);
     }
 
@@ -41,8 +41,7 @@ impl Context {
             return;
         }
         env.count(sent_counter(status));
-        let upstream = reply_flow(self.message(), &self.flow);
-        let bytes = env.send(upstream, None, write);
+        let bytes = env.send(self.upstream, None, write);
         self.sent(env, status, bytes);
     }
 
@@ -174,8 +173,7 @@ impl Context {
             return;
         }
         env.count(Counter::RetransmissionSent);
-        let upstream = reply_flow(self.message(), &self.flow);
-        env.send(upstream, None, |out| out.extend_from_slice(&self.last));
+        env.send(self.upstream, None, |out| out.extend_from_slice(&self.last));
     }
 
     /// Ends a non-INVITE transaction without a response (RFC 4320 §4.2: no 408).

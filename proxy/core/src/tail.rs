@@ -5,7 +5,7 @@ use sigbox_wire::{Message, Splicer};
 use crate::clock::Instant;
 use crate::context::Context;
 use crate::counters::Counter;
-use crate::env::{Env, reply_flow};
+use crate::env::Env;
 use crate::flow::Flow;
 use crate::relay::pop_via;
 
@@ -55,10 +55,9 @@ impl Tail {
                 })
             })
             .collect();
-        let request = context.message();
         Self {
-            upstream: reply_flow(request, &context.flow),
-            cseq: request.cseq().map_or(0, |cseq| cseq.number),
+            upstream: context.upstream,
+            cseq: context.cseq,
             kind,
             acks: (!acks.is_empty()).then_some(acks),
             until,
@@ -85,18 +84,23 @@ impl Tail {
         accepted
     }
 
-    /// A response to a branch of the finished transaction.
-    pub(crate) fn on_response(&self, env: &mut Env<'_>, index: u8, response: Message<'_>) {
-        let matches = response.cseq().is_ok_and(|cseq| cseq.number == self.cseq);
-        if !matches {
+    /// A response to a branch of the finished transaction; `leads_back` says whether there is a Via
+    /// below ours.
+    pub(crate) fn on_response(
+        &self,
+        env: &mut Env<'_>,
+        index: u8,
+        response: Message<'_>,
+        leads_back: bool,
+    ) {
+        let cseq = response.cseq().ok().filter(|cseq| cseq.number == self.cseq);
+        let Some(cseq) = cseq else {
             return env.count(Counter::DropCseqMismatch);
-        }
-        let invite = response.method() == sigbox_wire::Method::Invite;
+        };
+        let invite = cseq.method == sigbox_wire::Method::Invite;
         match (&self.kind, response.status()) {
             // RFC 6026 §7.2: every 2xx to an INVITE is passed on.
-            (Kind::Accepted | Kind::Confirmed, 200..300)
-                if invite && response.vias().nth(1).is_some_and(|via| via.is_ok()) =>
-            {
+            (Kind::Accepted | Kind::Confirmed, 200..300) if invite && leads_back => {
                 env.count(Counter::RetransmissionReceived);
                 let mut splicer = std::mem::take(env.splicer);
                 relay(&mut splicer, env, self.upstream, response);

@@ -111,6 +111,7 @@ pub fn response(
         status,
         reason,
         to_tag: to_tag.map(str::as_bytes),
+        server: None,
         extra: extra.as_bytes(),
     }
     .write(message, request.from, &mut bytes);

@@ -153,7 +153,9 @@ impl HeaderId {
             return HeaderId::from_compact(*letter);
         }
         let id = BY_NAME[slot(name)];
-        if id.name().as_bytes().eq_ignore_ascii_case(name) {
+        let known = id.name().as_bytes();
+        // Most peers write it as the RFCs do, and comparing bytes is cheaper than letters.
+        if known == name || known.eq_ignore_ascii_case(name) {
             id
         } else {
             HeaderId::Other

@@ -31,14 +31,13 @@ impl<'a> Host<'a> {
     /// [`Reason::Host`]: brackets around something other than an IPv6 address, digits and dots that
     /// are no IPv4 address (`256.1.1.1`, `010.0.0.1`), or bytes that no host name has.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        if let Some(address) = dotted_quad(text) {
+            return Ok(Self::V4(address));
+        }
+        let is_numeric = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
         let host = match text {
             [b'[', address @ .., b']'] => ascii(address).and_then(|a| a.parse().ok()).map(Self::V6),
-            name if name
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || *byte == b'.') =>
-            {
-                ascii(name).and_then(|a| a.parse().ok()).map(Self::V4)
-            }
+            name if name.iter().all(is_numeric) => None,
             name if name.iter().all(|byte| is_host(*byte)) => Some(Self::Name(name)),
             _ => None,
         };
@@ -78,6 +77,33 @@ impl fmt::Display for Host<'_> {
     }
 }
 
+/// Four numbers up to 255 without leading zeros.
+fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut address = 0_u32;
+    let mut dots = 0;
+    let mut octet = None;
+    for byte in text {
+        match (byte, octet) {
+            (b'0'..=b'9', Some(0)) => return None,
+            (b'0'..=b'9', _) => {
+                let number = octet.unwrap_or(0) * 10 + u32::from(byte - b'0');
+                if number > 255 {
+                    return None;
+                }
+                octet = Some(number);
+            }
+            (b'.', Some(number)) if dots < 3 => {
+                address = address << 8 | number;
+                dots += 1;
+                octet = None;
+            }
+            _ => return None,
+        }
+    }
+    let last = octet.filter(|_| dots == 3)?;
+    Some(Ipv4Addr::from(address << 8 | last))
+}
+
 fn ascii(text: &[u8]) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
@@ -115,13 +141,24 @@ pub(crate) fn hostport<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::Host;
+    use proptest::prelude::*;
+
+    use super::{Host, dotted_quad};
 
     #[test]
     fn digits_and_dots_are_an_address_or_nothing() {
         assert!(matches!(Host::parse(b"192.0.2.1"), Ok(Host::V4(_))));
         for text in ["256.1.1.1", "010.0.0.1", "1.2.3", "1.2.3.4.5", "1", ".", ""] {
             assert!(Host::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_ipv4_address_is_what_std_takes_for_one(
+            text in "([0-9]{1,3}\\.){3}[0-9]{1,3}|[0-9.]{0,18}|.{0,8}"
+        ) {
+            prop_assert_eq!(dotted_quad(text.as_bytes()), text.parse().ok());
         }
     }
 

@@ -16,6 +16,7 @@
 mod chars;
 mod credentials;
 mod cseq;
+mod decimal;
 mod grammar;
 mod header_id;
 mod host;
@@ -39,6 +40,7 @@ mod via;
 
 pub use credentials::{AuthParams, Challenge, Credentials};
 pub use cseq::CSeq;
+pub use decimal::write_decimal;
 pub use header_id::HeaderId;
 pub use host::Host;
 pub use index::Index;
@@ -53,4 +55,5 @@ pub use reply::{Reply, reason_phrase};
 pub use splice::Splicer;
 pub use stored::Stored;
 pub use uri::{Scheme, Uri};
+pub use validate::Essentials;
 pub use via::Via;

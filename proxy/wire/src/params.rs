@@ -1,5 +1,6 @@
 //! `;name=value` lists of headers and URIs.
 
+use memchr::{memchr, memchr2};
 use nom::branch::alt;
 use nom::bytes::complete::take_while1;
 use nom::combinator::opt;
@@ -79,7 +80,7 @@ impl<'a> ParamIter<'a> {
         let (text, rest) = self.0.split_at(end);
         self.0 = rest;
         let written = &text[start..];
-        let (name, value) = match written.iter().position(|b| *b == b'=') {
+        let (name, value) = match memchr(b'=', written) {
             Some(equal) => (
                 trim_end(&written[..equal]),
                 Some(trim(&written[equal + 1..])),
@@ -101,14 +102,14 @@ impl<'a> Iterator for ParamIter<'a> {
 /// Up to the next semicolon that is not in quotes.
 fn param_end(text: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        match byte {
-            b';' => return at,
-            b'"' => match quoted(&text[at..]) {
-                Ok((rest, _)) => at = text.len() - rest.len(),
-                Err(_) => return text.len(),
-            },
-            _ => at += 1,
+    while let Some(distance) = memchr2(b';', b'"', &text[at..]) {
+        at += distance;
+        if text[at] == b';' {
+            return at;
+        }
+        match quoted(&text[at..]) {
+            Ok((rest, _)) => at = text.len() - rest.len(),
+            Err(_) => break,
         }
     }
     text.len()

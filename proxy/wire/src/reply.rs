@@ -1,8 +1,8 @@
 //! Responses that this element makes itself.
 
-use std::io::Write;
 use std::net::SocketAddr;
 
+use crate::decimal::write_decimal;
 use crate::header_id::HeaderId;
 use crate::message::{Header, Message};
 use crate::values::first_end;
@@ -16,18 +16,21 @@ pub struct Reply<'a> {
     pub reason: &'a str,
     /// Put on To when it has no tag and parses; not for a 100.
     pub to_tag: Option<&'a [u8]>,
+    /// The value of a Server header.
+    pub server: Option<&'a str>,
     /// Complete header lines with their CRLF.
     pub extra: &'a [u8],
 }
 
 impl Reply<'_> {
     /// Appends the response: all Vias, the topmost one stamped with the `source` of the request, From,
-    /// To, Call-ID and CSeq as they came, Timestamp in a 100, `extra`, and an empty body. Headers that
-    /// the request lacks are left out; see [`Message::answerable`]. Record-Route is not copied: this
-    /// element is in no dialog of its own.
+    /// To, Call-ID and CSeq as they came, Timestamp in a 100, `extra`, Server, and an empty body.
+    /// Headers that the request lacks are left out; see [`Message::answerable`]. Record-Route is not
+    /// copied: this element is in no dialog of its own.
     pub fn write(&self, request: Message<'_>, source: SocketAddr, out: &mut Vec<u8>) {
-        // Writing into a Vec has no way to fail.
-        let _ = write!(out, "SIP/2.0 {} ", self.status);
+        out.extend_from_slice(b"SIP/2.0 ");
+        write_decimal(self.status.into(), out);
+        out.push(b' ');
         out.extend(
             self.reason
                 .bytes()
@@ -71,6 +74,11 @@ impl Reply<'_> {
             line(&header, |_| {}, header.value, out);
         }
         out.extend_from_slice(self.extra);
+        if let Some(server) = self.server {
+            for part in ["Server: ", server, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
         out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     }
 }

@@ -1,15 +1,36 @@
 //! Whether a message can be acted on (RFC 3261 §8.1.1, §16.3).
 
 use crate::chars::is_lws;
+use crate::cseq::CSeq;
 use crate::header_id::HeaderId;
 use crate::malformed::{Malformed, Reason};
 use crate::message::Message;
 use crate::method::Method;
+use crate::name_addr::NameAddr;
+use crate::uri::Uri;
+use crate::via::Via;
 
-impl Message<'_> {
-    /// Whether what every SIP element must read is there and well formed: topmost Via, From, To,
-    /// Call-ID, CSeq, Max-Forwards if present; in a request the Request-URI, and that CSeq has its
-    /// method. That they stand once only was seen to by [`Index::parse`](crate::Index::parse).
+/// What every SIP element must read of a message, parsed.
+#[derive(Debug, Clone, Copy)]
+pub struct Essentials<'a> {
+    /// The topmost Via.
+    pub via: Via<'a>,
+    /// From.
+    pub from: NameAddr<'a>,
+    /// To.
+    pub to: NameAddr<'a>,
+    /// CSeq.
+    pub cseq: CSeq<'a>,
+    /// Max-Forwards, if it is there.
+    pub max_forwards: Option<u8>,
+    /// The Request-URI; none in a response.
+    pub uri: Option<Uri<'a>>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads what every SIP element must: topmost Via, From, To, Call-ID, CSeq, Max-Forwards if
+    /// present; in a request the Request-URI, and that CSeq has its method. That they stand once
+    /// only was seen to by [`Index::parse`](crate::Index::parse).
     ///
     /// A From without a tag passes, as peers of RFC 2543 send it; so does a Request-URI of an unknown
     /// scheme, which is answered 416 and not 400.
@@ -17,15 +38,16 @@ impl Message<'_> {
     /// # Errors
     ///
     /// The first fault, in the order above.
-    pub fn validate(&self) -> Result<(), Malformed> {
-        self.via()?;
-        self.from()?;
-        self.to()?;
+    pub fn validate(&self) -> Result<Essentials<'a>, Malformed> {
+        let via = self.via()?;
+        let from = self.from()?;
+        let to = self.to()?;
         self.validate_call_id()?;
         let cseq = self.cseq()?;
-        self.max_forwards()?;
+        let max_forwards = self.max_forwards()?;
+        let mut uri = None;
         if self.is_request() {
-            self.uri()?;
+            uri = Some(self.uri()?);
             if cseq.method != self.method() {
                 let end = self
                     .header(HeaderId::CSeq)
@@ -34,7 +56,14 @@ impl Message<'_> {
                 return Err(Malformed::new(Reason::CSeqMethod, at));
             }
         }
-        Ok(())
+        Ok(Essentials {
+            via,
+            from,
+            to,
+            cseq,
+            max_forwards,
+            uri,
+        })
     }
 
     fn validate_call_id(&self) -> Result<(), Malformed> {

@@ -1,6 +1,6 @@
 //! Comma-separated header values (RFC 3261 §7.3.1).
 
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use crate::chars::trim;
 use crate::grammar::quoted;
@@ -35,12 +35,12 @@ impl<'a> Iterator for Values<'a> {
 /// Where the first value ends: at its comma, or with the line.
 pub(crate) fn first_end(value: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(byte) = value.get(at) {
-        let skipped = match byte {
+    while let Some(distance) = memchr3(b',', b'"', b'<', &value[at..]) {
+        at += distance;
+        let skipped = match value[at] {
             b',' => return at,
             b'"' => quoted(&value[at..]).ok().map(|(_, text)| text.len()),
-            b'<' => memchr(b'>', &value[at..]).map(|distance| distance + 1),
-            _ => Some(1),
+            _ => memchr(b'>', &value[at..]).map(|distance| distance + 1),
         };
         match skipped {
             Some(len) => at += len,

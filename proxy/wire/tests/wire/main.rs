@@ -48,7 +48,7 @@ fn index(raw: &[u8]) -> Index {
 fn verdict(raw: &[u8]) -> Result<(), Malformed> {
     let mut index = Index::default();
     index.parse(raw, &Limits::default())?;
-    Message::new(raw, &index).validate()
+    Message::new(raw, &index).validate().map(|_| ())
 }
 
 fn reason(raw: &[u8]) -> Option<Reason> {

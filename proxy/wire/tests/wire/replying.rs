@@ -21,6 +21,7 @@ const BUSY: Reply<'_> = Reply {
     status: 486,
     reason: "Busy Here",
     to_tag: Some(b"t1"),
+    server: None,
     extra: b"Retry-After: 5\r\n",
 };
 
@@ -88,6 +89,7 @@ fn a_timestamp_goes_into_a_100_only() {
         status: 100,
         reason: "Trying",
         to_tag: None,
+        server: None,
         extra: b"",
     };
     assert!(reply(&raw, trying).contains("\r\nTimestamp: 54.1\r\n"));
