@@ -189,11 +189,15 @@ fn write_hop_by_hop(
     to: Option<&[u8]>,
     out: &mut Vec<u8>,
 ) {
+    // What was forwarded may be over the limits that what came in was within: it has our headers.
+    let unlimited = sigbox_wire::Limits {
+        message: usize::MAX,
+        headers: usize::MAX,
+        header: usize::MAX,
+        vias: usize::MAX,
+    };
     let mut index = Index::default();
-    if index
-        .parse(request, &sigbox_wire::Limits::default())
-        .is_err()
-    {
+    if index.parse(request, &unlimited).is_err() {
         return;
     }
     let request = Message::new(request, &index);

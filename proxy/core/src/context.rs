@@ -25,6 +25,9 @@ use crate::secret::Fingerprint;
 use crate::settings::Timers;
 use crate::transaction::{ClientInvite, ClientNonInvite, ServerInvite, ServerNonInvite, Timed};
 
+/// How long a branch waits for its address, however busy or lost whoever looks it up is.
+pub(crate) const LOOKUP: std::time::Duration = std::time::Duration::from_secs(4);
+
 /// One live transaction.
 pub(crate) struct Context {
     pub(crate) request: Stored,
@@ -136,6 +139,8 @@ impl Server {
 /// One branch: a client transaction and what came of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Branch {
+    /// The plan it was opened by: a later answer of a decider replaces the context's, not this.
+    pub(crate) plan: Option<Arc<Plan>>,
     /// Its position in the plan; meaningless without a plan.
     pub(crate) route: u8,
     pub(crate) client: Client,
@@ -190,7 +195,8 @@ impl Branch {
         let client = match &self.client {
             Client::Invite(client) => client.next(),
             Client::NonInvite(client) => client.next(),
-            Client::Resolving | Client::Unsent => None,
+            Client::Resolving => Some(self.sent_at + LOOKUP),
+            Client::Unsent => None,
         };
         let cancel = match &self.cancel {
             Cancel::Sent(cancel) => cancel.next(),
@@ -233,8 +239,11 @@ impl Context {
     }
 
     /// The route of a branch; `None` for a request that follows its own Route set.
-    pub(crate) fn route(&self, branch: &Branch) -> Option<&Route> {
-        self.routes()?.routes().get(usize::from(branch.route))
+    pub(crate) fn route<'b>(&self, branch: &'b Branch) -> Option<&'b Route> {
+        match branch.plan.as_deref() {
+            Some(Plan::Route(plan)) => plan.routes().get(usize::from(branch.route)),
+            _ => None,
+        }
     }
 
     /// The timers of a branch: the configured ones, with its route's in their place.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigbox_wire::{Index, Message, Method, Splicer};
+use sigbox_wire::{HeaderId, Index, Message, Method, Splicer};
 use uuid::Uuid;
 
 use crate::branch;
@@ -16,7 +16,7 @@ use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
 use crate::secret::{Fingerprint, Secret};
 use crate::settings::Settings;
-use crate::stateless::{Forwarded, forward_ack};
+use crate::stateless::{Ack, Forwarded};
 use crate::store::{Slot, Store};
 use crate::tail::Tail;
 
@@ -215,6 +215,11 @@ impl Core {
         let Some(BranchToken { key, index }) = token else {
             return self.counters.add(Counter::DropForeignBranch);
         };
+        // Without these nobody could match it, and it could not be acknowledged.
+        let named = [HeaderId::From, HeaderId::To, HeaderId::CallId];
+        if named.iter().any(|id| response.header(*id).is_none()) {
+            return self.counters.add(Counter::DropMalformed);
+        }
         let leads_back = vias.next().flatten().is_some();
         match self.store.slot(key) {
             Some(Slot::Tail(_)) => {
@@ -245,7 +250,12 @@ impl Core {
                 return;
             }
             Some(Slot::Tail(tail)) => tail.until,
-            Some(Slot::Ack(ack)) => ack.until,
+            Some(Slot::Ack(ack)) => {
+                if ack.until <= now {
+                    self.counters.add(Counter::DropUnroutable);
+                }
+                ack.until
+            }
             None => return,
         };
         if until <= now {
@@ -350,6 +360,7 @@ impl Core {
         now: Instant,
         flow: &Flow,
         request: Message<'_>,
+        read: &Essentials<'_>,
         fingerprint: Fingerprint,
         out: &mut Outputs,
     ) {
@@ -357,19 +368,19 @@ impl Core {
         if own_routes == 0 {
             return self.counters.add(Counter::DropStrayAck);
         }
-        let preferred = routed.unwrap_or(flow.listener);
+        let ack = Ack {
+            request,
+            read,
+            source: flow,
+            fingerprint,
+            own_routes: own_routes.into(),
+            preferred: routed.unwrap_or(flow.listener),
+        };
         let nobody = TransactionKey::from_bits(0);
         let (mut env, _) = self.env(now, nobody, out);
-        let forwarded = forward_ack(
-            &mut env,
-            request,
-            flow,
-            fingerprint,
-            own_routes.into(),
-            preferred,
-        );
+        let forwarded = ack.forward(&mut env);
         if let Forwarded::Wait(name, ack) = forwarded {
-            if self.store.len() >= self.settings.limits.transactions {
+            if self.live() >= self.settings.limits.transactions {
                 return self.counters.add(Counter::DropUnroutable);
             }
             let until = ack.until;

@@ -72,7 +72,11 @@ impl Context {
 
     /// Asks once more, with what was tried, if the plan wants it and the limit allows.
     pub(crate) fn ask_again(&mut self, env: &mut Env<'_>) -> bool {
-        let wanted = self.routes().is_some_and(|plan| plan.requery);
+        // After a 6xx there is no new branch (RFC 3261 §16.7 step 5), unless the plan says so.
+        let best = self.best.as_ref().map_or(0, |best| best.status);
+        let wanted = self
+            .routes()
+            .is_some_and(|plan| plan.requery && (best < 600 || plan.failover.includes(best)));
         let attempts = self
             .decision
             .as_ref()
@@ -135,7 +139,7 @@ impl Context {
         match &mut self.phase {
             Phase::Deciding { deadline, latest } if current == Some(attempt) => {
                 env.count(Counter::Extensions);
-                *deadline = (env.now + by).min(*latest);
+                *deadline = (env.now + by).min(*latest).max(*deadline);
             }
             _ => env.count(Counter::AnswerLate),
         }

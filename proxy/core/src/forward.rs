@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sigbox_wire::{HeaderId, Message, Splicer, write_decimal};
+use sigbox_wire::{HeaderId, Message, Splicer, Via, write_decimal};
 
 use crate::branch;
 use crate::clock::Instant;
@@ -65,6 +65,7 @@ impl Context {
     /// Opens one branch.
     fn open(&mut self, env: &mut Env<'_>, route: usize) {
         self.branches.push(Branch {
+            plan: self.plan.clone(),
             route: route as u8,
             client: Client::Resolving,
             flow: None,
@@ -172,7 +173,10 @@ impl Context {
             .route(&self.branches[index])
             .and_then(|route| route.listener);
         let preferred = self.routed_listener.unwrap_or(self.flow.listener);
-        let listener = chosen.or_else(|| env.settings.listener_for(transport, address, preferred));
+        let listener = env
+            .settings
+            .listener_for(transport, address, chosen.unwrap_or(preferred))
+            .filter(|listener| chosen.is_none_or(|chosen| chosen == *listener));
         let Some(listener) = listener else {
             return self.fail_branch(env, index, Counter::BranchNoListener);
         };
@@ -269,15 +273,17 @@ impl Context {
             });
         }
         edit_routes(splicer, request, skipped);
-        stamp_via(splicer, request, self.flow.peer);
-        edit_max_forwards(splicer, request);
+        if let Ok(via) = request.via() {
+            stamp_via(splicer, request, &via, self.flow.peer);
+        }
+        edit_max_forwards(splicer, request, request.max_forwards().ok().flatten());
         if let Some(edits) = route.and_then(|route| route.edits.as_deref()) {
             edit_headers(splicer, request, edits);
         }
     }
 
     /// Marks a branch that could not be sent at all.
-    fn fail_branch(&mut self, env: &mut Env<'_>, index: usize, why: Counter) {
+    pub(crate) fn fail_branch(&mut self, env: &mut Env<'_>, index: usize, why: Counter) {
         env.count(why);
         let branch = &mut self.branches[index];
         if matches!(branch.client, Client::Resolving) {
@@ -457,22 +463,22 @@ pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: us
 }
 
 /// Notes in the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581).
-pub(crate) fn stamp_via(splicer: &mut Splicer, request: Message<'_>, source: SocketAddr) {
-    if let Ok(via) = request.via() {
-        let start = request.offset_of(via.raw);
-        splicer.replace(start..start + via.raw.len(), |out| {
-            via.write_stamped(source, out)
-        });
-    }
+pub(crate) fn stamp_via<'a>(
+    splicer: &mut Splicer,
+    request: Message<'a>,
+    via: &Via<'a>,
+    source: SocketAddr,
+) {
+    let start = request.offset_of(via.raw);
+    splicer.replace(start..start + via.raw.len(), |out| {
+        via.write_stamped(source, out)
+    });
 }
 
-/// One less, or 70 when there is none (RFC 3261 §16.6 step 3).
-pub(crate) fn edit_max_forwards(splicer: &mut Splicer, request: Message<'_>) {
-    match (
-        request.header(HeaderId::MaxForwards),
-        request.max_forwards(),
-    ) {
-        (Some(header), Ok(Some(hops))) => {
+/// One less than `hops`, or 70 when there is none (RFC 3261 §16.6 step 3).
+pub(crate) fn edit_max_forwards(splicer: &mut Splicer, request: Message<'_>, hops: Option<u8>) {
+    match (request.header(HeaderId::MaxForwards), hops) {
+        (Some(header), Some(hops)) => {
             splicer.replace(header.value_range.clone(), |out| {
                 write_decimal(hops.saturating_sub(1).into(), out);
             });

@@ -184,7 +184,8 @@ impl Hop {
         let port = uri.port.unwrap_or(transport.default_port());
         let host = match host {
             Host::V4(ip) => HopHost::Address((ip, port).into()),
-            Host::V6(ip) => HopHost::Address((ip, port).into()),
+            // An IPv4 address in IPv6 clothes is that IPv4 address.
+            Host::V6(ip) => HopHost::Address((ip.to_canonical(), port).into()),
             Host::Name(name) => HopHost::Name(String::from_utf8_lossy(name).into(), port),
         };
         Ok(Some(Self { transport, host }))

@@ -2,7 +2,7 @@
 
 use sigbox_wire::{HeaderId, Message, Splicer};
 
-use crate::context::{Branch, Cancel, Client, Context, Phase, Server};
+use crate::context::{Branch, Cancel, Client, Context, LOOKUP, Phase, Server};
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::forward::rewrites_parties;
@@ -128,22 +128,21 @@ impl Context {
         match status {
             ..=100 => {}
             101..200 => {
-                let wanted = self.branches[index].is_open() && !self.cancelled;
+                // RFC 4320 §4.1: to a request other than INVITE there is only 100, and not from here.
+                let wanted = self.is_invite() && self.branches[index].is_open() && !self.cancelled;
                 if wanted && self.phase == Phase::Forwarding {
                     self.relay_response(env, index, response);
                 }
             }
             200..300 => {
-                let first = self.branches[index].is_open();
                 self.branches[index].outcome = status;
                 if let Phase::Deciding { .. } = self.phase {
                     // A callee that was given up answers while a decider is asked again.
                     self.withdraw_query(env);
                 }
                 self.relay_response(env, index, response);
-                if first {
-                    self.cancel_open_branches(env);
-                }
+                // Also when this branch was given up long ago (RFC 3261 §16.7 step 10).
+                self.cancel_open_branches(env);
             }
             _ => {
                 if self.branches[index].is_open() {
@@ -211,7 +210,7 @@ impl Context {
     pub(crate) fn send_best(&mut self, env: &mut Env<'_>) {
         let best = self.best.take();
         match best {
-            Some(best) if best.text.is_some() => {
+            Some(best) if best.text.is_some() && (self.is_invite() || best.status != 408) => {
                 let status = if best.status == 503 { 500 } else { best.status };
                 let text = best.text.unwrap_or_default();
                 self.relay(env, status, |out| out.extend_from_slice(&text));
@@ -237,6 +236,13 @@ impl Context {
     /// Timers A, B, C, D, E, F, K and M of a branch.
     pub(crate) fn client_timeout(&mut self, env: &mut Env<'_>, index: usize) {
         let due = |at: Option<crate::clock::Instant>| at.is_some_and(|at| at <= env.now);
+        if let Client::Resolving = self.branches[index].client {
+            if self.branches[index].sent_at + LOOKUP <= env.now {
+                self.fail_branch(env, index, Counter::BranchUnresolved);
+                self.settle_group(env);
+            }
+            return;
+        }
         let act = match &mut self.branches[index].client {
             Client::Invite(client) if due(client.deadline) => {
                 client.deadline = None;

@@ -87,6 +87,12 @@ impl Core {
         out: &mut Outputs,
     ) {
         let now = arrival.now;
+        // An answer made without a transaction, or by one that is gone, has the tag of this request.
+        let own_tag = self.secret().tag(arrival.fingerprint);
+        let to_tag = arrival.request.to().ok().and_then(|to| to.tag());
+        if known.is_none() && to_tag == Some(&own_tag[..]) {
+            return self.counters().add(Counter::DropAbsorbedAck);
+        }
         let mut forward = known.is_none();
         if let Some(key) = known {
             let live = self.work(now, key, out, |context, env| forward = context.on_ack(env));
@@ -136,8 +142,9 @@ impl Core {
         }
         let (own_routes, routed_listener) = self.own_routes(request);
         let in_dialog = read.to.tag().is_some();
-        // A request within a dialog comes by the Route set this proxy recorded; without it there
-        // is no telling that a decider ever allowed where it wants to go.
+        // A request within a dialog comes by the Route set this proxy recorded; without one it does
+        // not belong here. That the Route is really ours to have recorded is not proven: whoever
+        // makes up a tag and a Route is relayed like a dialog.
         if (in_dialog || !crate::rules::may_be_asked(request)) && own_routes == 0 {
             self.counters().add(Counter::RejectNoDialog);
             return self.refuse(arrival, 481, b"", out);
@@ -237,8 +244,11 @@ impl Core {
         }
         if request.header(HeaderId::ProxyRequire).is_some() {
             let mut extra = Vec::new();
-            for token in request.tokens(HeaderId::ProxyRequire) {
-                write_line(&mut extra, "Unsupported", &String::from_utf8_lossy(token));
+            // A line for a line: the answer must not outgrow a request that may be forged.
+            for header in request.all(HeaderId::ProxyRequire) {
+                for part in [&b"Unsupported: "[..], header.value, b"\r\n"] {
+                    extra.extend_from_slice(part);
+                }
             }
             return Some(Refusal {
                 status: 420,
@@ -294,6 +304,15 @@ impl Core {
     ) {
         let via = request.via().ok();
         match via.and_then(|via| self.fingerprint(request, &via)) {
+            // The caller would take a 400 for the final response of the transaction under way.
+            Some(fingerprint)
+                if self.store().find(fingerprint).is_some()
+                    && !request
+                        .cseq()
+                        .is_ok_and(|cseq| cseq.method == Method::Cancel) =>
+            {
+                self.counters().add(Counter::DropMalformed);
+            }
             Some(fingerprint) if request.answerable() => {
                 self.counters().add(Counter::RejectMalformed);
                 let arrival = Arrival {

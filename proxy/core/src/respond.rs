@@ -75,6 +75,10 @@ impl Context {
             return;
         }
         self.phase = Phase::Done;
+        self.record_finished(env, status);
+    }
+
+    fn record_finished(&self, env: &mut Env<'_>, status: u16) {
         if env.settings.records.transactions
             && let Some(decision) = &self.decision
         {
@@ -177,8 +181,9 @@ impl Context {
     }
 
     /// Ends a non-INVITE transaction without a response (RFC 4320 §4.2: no 408).
-    pub(crate) fn give_up_silently(&mut self, env: &Env<'_>) {
+    pub(crate) fn give_up_silently(&mut self, env: &mut Env<'_>) {
         self.phase = Phase::Done;
+        self.record_finished(env, 408);
         if let Server::NonInvite(server) = &mut self.server {
             server.enter(
                 ServerNonInvite::Terminated,

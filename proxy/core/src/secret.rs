@@ -33,10 +33,11 @@ impl Secret {
         Fingerprint(hasher.finish128().as_u128())
     }
 
-    /// 32 bits that prove `value` came from us.
-    pub(crate) fn seal(&self, value: u64) -> u32 {
+    /// 32 bits that prove `value` came from us, with these two numbers.
+    pub(crate) fn seal(&self, value: u64, with: [u8; 2]) -> u32 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write_u64(value);
+        hasher.write(&with);
         hasher.finish() as u32
     }
 

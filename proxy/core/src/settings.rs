@@ -168,9 +168,13 @@ impl Settings {
         destination: SocketAddr,
         preferred: ListenerId,
     ) -> Option<ListenerId> {
+        let ip = destination.ip().to_canonical();
+        let one_host =
+            !ip.is_multicast() && !ip.is_unspecified() && ip != std::net::Ipv4Addr::BROADCAST;
         let fits = |listener: &&Listener| {
-            listener.transport == transport
-                && listener.address.is_ipv4() == destination.ip().to_canonical().is_ipv4()
+            one_host
+                && listener.transport == transport
+                && listener.address.is_ipv4() == ip.is_ipv4()
         };
         if self
             .listeners

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sigbox_wire::{HeaderId, Message};
+use sigbox_wire::{Essentials, HeaderId, Message};
 
 use crate::branch;
 use crate::clock::Instant;
@@ -35,90 +35,54 @@ pub(crate) enum Forwarded {
     Wait(Box<str>, Box<PendingAck>),
 }
 
-/// Forwards an ACK along its Route set, `own_routes` of which lead here.
-pub(crate) fn forward_ack(
-    env: &mut Env<'_>,
-    request: Message<'_>,
-    source: &Flow,
-    fingerprint: Fingerprint,
-    own_routes: usize,
-    preferred: ListenerId,
-) -> Forwarded {
-    let next_route = request.addresses(HeaderId::Route).nth(own_routes);
-    let uri = match &next_route {
-        Some(Ok(route)) => route.parsed_uri(),
-        Some(Err(_)) | None => request.uri(),
-    };
-    let Some(hop) = uri.ok().and_then(|uri| Hop::of(&uri).ok().flatten()) else {
-        env.count(Counter::DropUnroutable);
-        return Forwarded::Done;
-    };
-    match hop.host {
-        HopHost::Address(address) => {
-            let ack = Ack {
-                request,
-                source,
-                fingerprint,
-                own_routes,
-                preferred,
-            };
-            ack.send(env, hop.transport, address);
-            Forwarded::Done
-        }
-        HopHost::Name(name, port) => {
-            let pending = PendingAck {
-                text: request.raw().into(),
-                source: *source,
-                preferred,
-                own_routes,
-                fingerprint,
-                transport: hop.transport,
-                port,
-                until: env.now + PATIENCE,
-            };
-            Forwarded::Wait(name, Box::new(pending))
-        }
-    }
-}
-
-impl PendingAck {
-    /// Its next hop's addresses are known.
-    pub(crate) fn on_looked(&self, env: &mut Env<'_>, addresses: &[IpAddr]) {
-        let mut index = sigbox_wire::Index::default();
-        let parsed = index.parse(&self.text, &env.settings.limits.wire);
-        let address = addresses
-            .iter()
-            .map(|ip| SocketAddr::new(*ip, self.port))
-            .find(|address| {
-                env.settings
-                    .listener_for(self.transport, *address, self.preferred)
-                    .is_some()
-            });
-        match (parsed, address) {
-            (Ok(()), Some(address)) => {
-                let ack = Ack {
-                    request: Message::new(&self.text, &index),
-                    source: &self.source,
-                    fingerprint: self.fingerprint,
-                    own_routes: self.own_routes,
-                    preferred: self.preferred,
-                };
-                ack.send(env, self.transport, address);
-            }
-            _ => env.count(Counter::DropUnroutable),
-        }
-    }
-}
-
-struct Ack<'a> {
-    request: Message<'a>,
-    source: &'a Flow,
-    fingerprint: Fingerprint,
-    own_routes: usize,
-    preferred: ListenerId,
+/// An ACK on its way through.
+pub(crate) struct Ack<'a> {
+    pub(crate) request: Message<'a>,
+    pub(crate) read: &'a Essentials<'a>,
+    pub(crate) source: &'a Flow,
+    pub(crate) fingerprint: Fingerprint,
+    /// How many leading Route values lead here.
+    pub(crate) own_routes: usize,
+    pub(crate) preferred: ListenerId,
 }
 
 impl Ack<'_> {
+    /// Forwards it along its Route set.
+    pub(crate) fn forward(&self, env: &mut Env<'_>) -> Forwarded {
+        let next_route = self
+            .request
+            .addresses(HeaderId::Route)
+            .nth(self.own_routes)
+            .and_then(Result::ok);
+        let hop = match next_route {
+            Some(route) => route.parsed_uri().ok().and_then(|uri| Hop::of(&uri).ok()),
+            None => self.read.uri.and_then(|uri| Hop::of(&uri).ok()),
+        };
+        let Some(hop) = hop.flatten() else {
+            env.count(Counter::DropUnroutable);
+            return Forwarded::Done;
+        };
+        match hop.host {
+            HopHost::Address(address) => {
+                self.send(env, hop.transport, address);
+                Forwarded::Done
+            }
+            HopHost::Name(name, port) => {
+                let pending = PendingAck {
+                    text: self.request.raw().into(),
+                    source: *self.source,
+                    preferred: self.preferred,
+                    own_routes: self.own_routes,
+                    fingerprint: self.fingerprint,
+                    transport: hop.transport,
+                    port,
+                    until: env.now + PATIENCE,
+                };
+                Forwarded::Wait(name, Box::new(pending))
+            }
+        }
+    }
+
     fn send(&self, env: &mut Env<'_>, transport: Transport, address: SocketAddr) {
         let listener = env
             .settings
@@ -140,10 +104,41 @@ impl Ack<'_> {
             write_via(env.settings, &flow, branch, out);
         });
         edit_routes(&mut splicer, self.request, self.own_routes);
-        stamp_via(&mut splicer, self.request, self.source.peer);
-        edit_max_forwards(&mut splicer, self.request);
+        stamp_via(&mut splicer, self.request, &self.read.via, self.source.peer);
+        edit_max_forwards(&mut splicer, self.request, self.read.max_forwards);
         env.count(Counter::RequestsForwarded);
         env.send(flow, None, |out| splicer.finish(self.request.raw(), out));
         *env.splicer = splicer;
+    }
+}
+
+impl PendingAck {
+    /// Its next hop's addresses are known.
+    pub(crate) fn on_looked(&self, env: &mut Env<'_>, addresses: &[IpAddr]) {
+        let mut index = sigbox_wire::Index::default();
+        let parsed = index.parse(&self.text, &env.settings.limits.wire);
+        let request = Message::new(&self.text, &index);
+        let address = addresses
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, self.port))
+            .find(|address| {
+                env.settings
+                    .listener_for(self.transport, *address, self.preferred)
+                    .is_some()
+            });
+        match (parsed.and_then(|()| request.validate()), address) {
+            (Ok(read), Some(address)) => {
+                let ack = Ack {
+                    request,
+                    read: &read,
+                    source: &self.source,
+                    fingerprint: self.fingerprint,
+                    own_routes: self.own_routes,
+                    preferred: self.preferred,
+                };
+                ack.send(env, self.transport, address);
+            }
+            _ => env.count(Counter::DropUnroutable),
+        }
     }
 }

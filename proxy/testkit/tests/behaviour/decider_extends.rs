@@ -1,6 +1,6 @@
 //! A decider asks for more time.
 
-use sigbox_core::{Counter, Settings};
+use sigbox_core::{Counter, Input, Settings};
 use sigbox_testkit::{Script, Sim, Verdict, plans};
 
 use crate::world::*;
@@ -28,4 +28,17 @@ fn no_extension_goes_beyond_the_longest_wait() {
     let fallback = sim.first(alice(), "480").at_ms;
     assert!((501..=503).contains(&fallback), "after {fallback} ms");
     sim.run_to_end();
+}
+
+#[test]
+fn an_extension_never_shortens() {
+    let mut sim = Sim::new(falling_back_to(plans::reject(480)), |_, _| {
+        Verdict::After(ms(150), Ok(plans::serial(&[TO_BOB])))
+    });
+    let bob = sim.callee(BOB, Script::answers(0));
+    call(&mut sim, ms(10));
+    let token = sim.asked[0].token;
+    sim.input(Input::Extend { token, by: ms(20) });
+    sim.run_for(secs(1));
+    assert_eq!(sim.labels(bob), ["INVITE"]);
 }

@@ -9,7 +9,11 @@
     reason = "tests panic"
 )]
 
+mod ack_by_name;
 mod answers_too_late;
+mod asked_again;
+mod bare;
+mod broken_messages;
 mod cancel_again;
 mod cancel_before_provisional;
 mod cancel_crosses_final;
@@ -19,15 +23,20 @@ mod decider_extends;
 mod decider_fails;
 mod decider_silent;
 mod fallback_forwards;
+mod forbidden_targets;
 mod foreign_response;
 mod fork;
 mod headers_per_branch;
 mod in_dialog;
+mod late_answer;
 mod local_rules;
 mod lossy_network;
 mod max_forwards;
 mod names;
+mod near_the_limits;
+mod non_invite_responses;
 mod options_to_proxy;
+mod random_calls;
 mod redirect_and_reject;
 mod repeated_while_suspended;
 mod serial_failover;

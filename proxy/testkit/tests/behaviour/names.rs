@@ -3,6 +3,7 @@
 use sigbox_core::{Counter, Settings};
 use sigbox_testkit::{Script, Sim, plans};
 
+use crate::bare::{Bare, ruled};
 use crate::world::*;
 
 #[test]
@@ -57,4 +58,16 @@ fn a_route_to_the_proxy_itself_is_not_sent() {
     assert_eq!(sim.count(Counter::BranchSelf), 1);
     assert_eq!(sim.labels(alice()), ["100", "180", "200"]);
     sim.run_to_end();
+}
+
+#[test]
+fn t13_a_lookup_that_is_never_answered_fails_its_branch() {
+    let mut bare = Bare::new(
+        ruled(plans::serial(&["sip:gw.example.net"])),
+        "192.0.2.1:5060",
+    );
+    bare.receive(alice(), &invite().text());
+    let sent = bare.run_for(secs(600));
+    assert!(!sent.is_empty(), "no final response");
+    assert_eq!(bare.core.len(), 0);
 }

@@ -43,7 +43,7 @@ fn an_unsupported_extension_is_420_and_names_it() {
     sim.run_for(ms(10));
     let text = &sim.first(alice(), "420").text;
     assert!(
-        text.contains("\r\nUnsupported: sec-agree\r\nUnsupported: foo\r\n"),
+        text.contains("\r\nUnsupported: sec-agree, foo\r\n"),
         "{text}"
     );
     assert_eq!(sim.count(Counter::RejectExtension), 1);

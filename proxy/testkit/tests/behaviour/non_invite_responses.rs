@@ -1,0 +1,57 @@
+//! RFC 4320: what may not be said to a request other than INVITE, and what becomes of it.
+
+use std::time::Duration;
+
+use sigbox_core::{Output, Outputs, Settings};
+use sigbox_testkit::{Request, Script, Sim, plans, response_to};
+
+use crate::bare::{Bare, ruled};
+use crate::world::*;
+
+fn message_answered(statuses: &[u16], span: Duration) -> Vec<String> {
+    let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
+    let bob = sim.callee(BOB, Script::dead());
+    let message = Request::new("MESSAGE", "sip:bob@example.com", alice(), "m1");
+    sim.send(alice(), message.text());
+    sim.run_for(ms(10));
+    let got = sim.first(bob, "MESSAGE").text.clone();
+    for status in statuses {
+        sim.send(bob, response_to(&got, *status, "b", bob));
+        sim.run_for(ms(10));
+    }
+    sim.run_for(span);
+    let labels = sim.labels(alice());
+    sim.run_to_end();
+    labels
+}
+
+#[test]
+fn no_provisional_response_to_a_non_invite_goes_upstream() {
+    assert_eq!(message_answered(&[183, 200], ms(10)), ["200"]);
+}
+
+#[test]
+fn no_408_to_a_non_invite_goes_upstream() {
+    let labels = message_answered(&[408], secs(40));
+    assert!(!labels.contains(&"408".into()), "{labels:?}");
+}
+
+#[test]
+fn a_silent_end_is_recorded() {
+    let mut settings = ruled(plans::serial(&[TO_BOB]));
+    settings.records.transactions = true;
+    let mut bare = Bare::new(settings, "192.0.2.1:5060");
+    let message = Request::new("MESSAGE", "sip:bob@example.com", alice(), "m1");
+    bare.receive(alice(), &message.text());
+    let mut finished = 0;
+    while let Some(next) = bare.core.next_timeout() {
+        let mut out = Outputs::new();
+        bare.core.handle_timeout(next, &mut out);
+        finished += out
+            .take()
+            .iter()
+            .filter(|output| matches!(output, Output::Finished(_)))
+            .count();
+    }
+    assert_eq!((finished, bare.core.len()), (1, 0));
+}
