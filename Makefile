@@ -26,7 +26,6 @@ demo: ## Calls through both sample deciders on loopback, with ladders (KEEP=1 le
 test: ## Everything: unit, simulated, contract, end to end with SIPp, Node, Python
 	@scripts/bootstrap test
 	@$(MAKE) --no-print-directory node-sdk
-	cargo build --locked --workspace --bins
 	$(TOOLS) scripts/cargo-test
 	$(TOOLS) npm test --workspaces --if-present
 	$(TOOLS) scripts/python-test

@@ -153,6 +153,8 @@ impl Index {
         faults: &mut Faults,
     ) -> usize {
         let mut vias = 0;
+        // A request at the limit is forwarded with our own Via, and its response comes back so.
+        let most_vias = limits.vias + usize::from(self.is_response);
         loop {
             self.headers_end = offset(at);
             let line = Line::logical(message, at);
@@ -171,7 +173,7 @@ impl Index {
             if header.id == HeaderId::Via {
                 let value = &message[header.value_start.into()..header.value_end.into()];
                 vias += 1 + memchr_iter(b',', value).count();
-                if vias > limits.vias {
+                if vias > most_vias {
                     faults.note(Reason::TooManyVias, at);
                     return message.len();
                 }

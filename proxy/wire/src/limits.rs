@@ -10,7 +10,8 @@ pub struct Limits {
     /// Bytes of one logical header line, folds included, without its final CRLF.
     pub header: usize,
     /// Via values, in separate lines or separated by commas. A forged chain of hundreds costs every
-    /// hop that parses it, and 70 hops (the usual Max-Forwards) is as long as an honest one gets.
+    /// hop that parses it, and 70 hops (the usual Max-Forwards) is as long as an honest one gets. A
+    /// response may have one more.
     pub vias: usize,
 }
 

@@ -62,3 +62,20 @@ fn p6_a_420_is_not_larger_than_what_it_answers() {
         sent[0].1.len()
     );
 }
+
+#[test]
+fn a_response_to_a_request_with_as_many_vias_as_may_be_is_relayed() {
+    let bob = BOB.parse().unwrap();
+    let hops: String = (1..70)
+        .map(|n| format!("Via: SIP/2.0/UDP 198.51.100.{n};branch=z9hG4bK-{n}\r\n"))
+        .collect();
+    let text = invite()
+        .text()
+        .replacen("Max-Forwards", &format!("{hops}Max-Forwards"), 1);
+    let mut bare = Bare::new(ruled(plans::serial(&[TO_BOB])), "192.0.2.1:5060");
+    let sent = bare.receive(alice(), &text);
+    let forwarded = sent.iter().find(|(to, _)| *to == bob).unwrap().1.clone();
+    assert_eq!(forwarded.matches("\r\nVia: ").count(), 71);
+    let sent = bare.receive(bob, &response_to(&forwarded, 180, "b", bob));
+    assert!(sent[0].1.starts_with("SIP/2.0 180"));
+}
