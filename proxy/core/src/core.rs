@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigbox_wire::{HeaderId, Index, Message, Method, Splicer};
+use sigbox_wire::{Essentials, HeaderId, Index, Message, Method, Splicer};
 use uuid::Uuid;
 
 use crate::branch;

@@ -89,8 +89,7 @@ impl Core {
         let now = arrival.now;
         // An answer made without a transaction, or by one that is gone, has the tag of this request.
         let own_tag = self.secret().tag(arrival.fingerprint);
-        let to_tag = arrival.request.to().ok().and_then(|to| to.tag());
-        if known.is_none() && to_tag == Some(&own_tag[..]) {
+        if known.is_none() && read.to.tag() == Some(&own_tag[..]) {
             return self.counters().add(Counter::DropAbsorbedAck);
         }
         let mut forward = known.is_none();
@@ -105,7 +104,13 @@ impl Core {
         let in_dialog = read.to.tag().is_some();
         let hops_left = read.max_forwards != Some(0);
         if forward && in_dialog && hops_left {
-            self.forward_ack(now, arrival.flow, arrival.request, arrival.fingerprint, out);
+            let Arrival {
+                flow,
+                request,
+                fingerprint,
+                ..
+            } = arrival;
+            self.forward_ack(now, flow, request, read, fingerprint, out);
         } else if forward {
             self.counters().add(Counter::DropStrayAck);
         }

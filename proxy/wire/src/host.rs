@@ -79,29 +79,27 @@ impl fmt::Display for Host<'_> {
 
 /// Four numbers up to 255 without leading zeros.
 fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut address = 0_u32;
-    let mut dots = 0;
-    let mut octet = None;
+    let (mut address, mut dots) = (0_u32, 0);
+    let (mut octet, mut digits) = (0_u32, 0);
     for byte in text {
-        match (byte, octet) {
-            (b'0'..=b'9', Some(0)) => return None,
-            (b'0'..=b'9', _) => {
-                let number = octet.unwrap_or(0) * 10 + u32::from(byte - b'0');
-                if number > 255 {
-                    return None;
-                }
-                octet = Some(number);
+        match byte {
+            b'0'..=b'9' if digits == 0 || octet > 0 => {
+                octet = octet * 10 + u32::from(byte - b'0');
+                digits += 1;
             }
-            (b'.', Some(number)) if dots < 3 => {
-                address = address << 8 | number;
+            b'.' if digits > 0 && dots < 3 => {
+                address = address << 8 | octet;
                 dots += 1;
-                octet = None;
+                (octet, digits) = (0, 0);
             }
             _ => return None,
         }
+        if octet > 255 {
+            return None;
+        }
     }
-    let last = octet.filter(|_| dots == 3)?;
-    Some(Ipv4Addr::from(address << 8 | last))
+    let is_whole = dots == 3 && digits > 0;
+    is_whole.then(|| Ipv4Addr::from(address << 8 | octet))
 }
 
 fn ascii(text: &[u8]) -> Option<&str> {

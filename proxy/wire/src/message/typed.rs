@@ -118,16 +118,17 @@ impl<'a> Message<'a> {
     }
 
     /// The addresses in Contact, Route, Record-Route, Path, P-Asserted-Identity and their like, lists
-    /// in one header flattened. `Contact: *` is an address with the URI `*`.
+    /// in one header flattened. `Contact: *` is an address with the URI `*`. Those that `skip` or
+    /// `nth` pass over are not parsed.
     pub fn addresses(
         &self,
         id: HeaderId,
     ) -> impl Iterator<Item = Result<NameAddr<'a>, Malformed>> + use<'a> {
-        let message = *self;
-        self.values(id).map(move |value| match value {
-            b"*" if id == HeaderId::Contact => Ok(NameAddr::wildcard(value)),
-            value => message.typed(value, NameAddr::parse),
-        })
+        Addresses {
+            message: *self,
+            id,
+            values: self.values(id),
+        }
     }
 
     /// The words of Require, Supported, Allow and their like; empty ones are passed over.
@@ -177,5 +178,28 @@ impl<'a> Message<'a> {
         parse: impl FnOnce(&'a [u8]) -> Result<T, Malformed>,
     ) -> Result<T, Malformed> {
         parse(value).map_err(|fault| fault.shifted(self.offset_of(value)))
+    }
+}
+
+/// The addresses under one header, parsed one by one.
+struct Addresses<'a, V> {
+    message: Message<'a>,
+    id: HeaderId,
+    values: V,
+}
+
+impl<'a, V: Iterator<Item = &'a [u8]>> Iterator for Addresses<'a, V> {
+    type Item = Result<NameAddr<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.nth(0)
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        let value = self.values.nth(n)?;
+        Some(match value {
+            b"*" if self.id == HeaderId::Contact => Ok(NameAddr::wildcard(value)),
+            value => self.message.typed(value, NameAddr::parse),
+        })
     }
 }
