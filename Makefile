@@ -7,13 +7,14 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := scripts/with-tools
 KEEP ?=
-# make bench CALLS_PER_SECOND=2000 SECONDS_LONG=10
+# make bench QUICK=1; make bench-sipp CALLS_PER_SECOND=2000 SECONDS_LONG=10
+QUICK ?=
 CALLS_PER_SECOND ?= 1000
 SECONDS_LONG ?= 20
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Calls through both sample deciders on loopback, with ladders (KEEP=1 leaves the system running)
@@ -44,7 +45,13 @@ fmt: ## Format the Rust sources
 	cargo fmt --all
 
 .PHONY: bench
-bench: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no failed call, no retransmission
+bench: ## sigbox beside Kamailio, written to docs/benchmarks.md, 45 minutes (QUICK=1: 2 minutes, not written there)
+	@scripts/bootstrap bench
+	@$(MAKE) --no-print-directory node-sdk
+	@scripts/bench $(if $(QUICK),--quick)
+
+.PHONY: bench-sipp
+bench-sipp: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no failed call, no retransmission
 	@scripts/bootstrap bench
 	@cargo build --locked --release -p sigbox -p lcr-rust -p e2e
 	@$(TOOLS) $(TARGET)/release/sipp-load $(CALLS_PER_SECOND) $(SECONDS_LONG)

@@ -8,7 +8,7 @@ import sys
 
 from . import measure
 from .cases import CASES, CEILINGS, SILENT
-from .generator import BINARIES, ROOT
+from .generator import ROOT, binaries
 from .machine import description
 from .page import page
 from .processes import Failed
@@ -16,7 +16,7 @@ from .processes import Failed
 
 def main():
     options = arguments()
-    out = BINARIES.parent / "bench/quick" if options.quick else ROOT / "docs/benchmarks"
+    out = binaries().parent / "bench/quick" if options.quick else ROOT / "docs/benchmarks"
     out = options.out or out
     figures = {"version": 1, "command": shlex.join(["scripts/bench", *sys.argv[1:]]), "machine": description()}
     cases = [case for case in CASES if options.only in case.name]

@@ -1,5 +1,6 @@
 """Runs sigbox-load."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -8,25 +9,25 @@ import threading
 from .processes import Failed
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARIES = pathlib.Path(
-    json.loads(
-        subprocess.run(
-            ["cargo", "metadata", "--format-version=1", "--no-deps", "--offline"],
-            cwd=ROOT, capture_output=True, check=True, text=True,
-        ).stdout
-    )["target_directory"]
-) / "release"
-LOAD = BINARIES / "sigbox-load"
+
+
+@functools.cache
+def binaries():
+    """Where cargo leaves release builds."""
+    command = ["cargo", "metadata", "--format-version=1", "--no-deps", "--offline"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    return pathlib.Path(json.loads(run.stdout)["target_directory"]) / "release"
 
 
 def pair(target, listeners, rate, seconds, wait_s=5):
     """Calls through the proxy at `target` to these listeners; the report of both sides."""
     listen = [f"--listen={listener}" for listener in listeners]
-    command = [LOAD, "pair", f"--rate={rate}", f"--seconds={seconds}", f"--wait-s={wait_s}", "--json", *listen]
+    command = [binaries() / "sigbox-load", "pair", f"--rate={rate}", f"--seconds={seconds}", f"--wait-s={wait_s}"]
+    # 8 callers' addresses, so that sockets which share a port share the work.
+    command += ["--json", "--sockets=8", *listen]
     if target:
         command.append(f"--target=127.0.0.1:{target}")
-    # 8 callers' addresses, so that sockets which share a port share the work.
-    return _run([*command, "--sockets=8"])
+    return _run(command)
 
 
 def works(target, listeners):

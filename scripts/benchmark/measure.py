@@ -4,6 +4,7 @@ import time
 
 from . import generator
 from .processes import Failed, eventually
+from .search import search
 
 WARM_UP = {"rate": 200, "seconds": 1}
 CLEAN = 0.001
@@ -83,18 +84,7 @@ def highest_rate(case, seconds, start, resolution):
                 return True
         return False
 
-    good, bad = 0, None
-    rate = start
-    while bad is None or bad - good > max(resolution * good, 50):
-        if holds(rate):
-            good = rate
-            rate = rate * 2 if bad is None else (good + bad) // 2
-        else:
-            bad = rate
-            rate = (good + bad) // 2
-        if rate < 50 or rate > 40_000:
-            break
-    return {"case": case.name, "highest_rate": good, "steps": steps}
+    return {"case": case.name, "highest_rate": search(holds, start, resolution), "steps": steps}
 
 
 def suspended_bytes(case, count, rate):

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import urllib.request
 
-from .generator import BINARIES, ROOT
+from .generator import ROOT, binaries
 from .processes import Child, Failed, eventually, free_ports
 
 PEER = ROOT / "tests/load/peer"
@@ -54,7 +54,7 @@ class Sigbox(Stage):
         gateways = self.gateways if fork else self.gateways[:1]
         nats = self._nats()
         if mode == "rust":
-            self.decider = self.child("lcr-rust", [BINARIES / "lcr-rust"], self._decider_env(nats, gateways))
+            self.decider = self.child("lcr-rust", [binaries() / "lcr-rust"], self._decider_env(nats, gateways))
         elif mode == "node":
             script = ROOT / "deciders/lcr-node/index.js"
             self.decider = self.child("lcr-node", ["node", script], self._decider_env(nats, gateways))
@@ -62,7 +62,7 @@ class Sigbox(Stage):
             self.enter_context(silent_subscriber(nats))
         config = self.folder / "sigbox.toml"
         config.write_text(self._config(nats, mode, gateways))
-        self.proxy = self.child("sigbox", [BINARIES / "sigbox", "run", "-c", config])
+        self.proxy = self.child("sigbox", [binaries() / "sigbox", "run", "-c", config])
         eventually("sigbox connected to NATS", lambda: self.metric("sigbox_nats_connected") == CORES)
 
     def _nats(self):

@@ -1,4 +1,4 @@
-//! `make bench`: SIPp's calls through the proxy and the sample decider in Rust, all on this machine.
+//! `make bench-sipp`: SIPp's calls through the proxy and the sample decider in Rust, all on this machine.
 //!
 //! `sipp-load [CALLS_PER_SECOND [SECONDS]]`, 1,000 for 20 s unless told otherwise. Prints what failed, what had to be sent
 //! again, and the processor time per call; exits 1 when anything failed or was sent again.
