@@ -77,7 +77,8 @@ impl NatsServer {
     }
 }
 
-fn current() -> PathBuf {
+/// The nats-server that tests use unless they ask for another.
+pub fn current() -> PathBuf {
     env::var_os("NATS_SERVER_BIN").map_or_else(
         || repository().join(".local/bin/nats-server"),
         PathBuf::from,
