@@ -346,11 +346,8 @@ impl Shard {
         let core = &self.core;
         self.bus
             .expire(now, |token| core.suspended(now, token).is_some());
-        let limit = match self.drain {
-            Drain::Until(limit) => Some(limit),
-            Drain::No | Drain::Done | Drain::Stopped => None,
-        };
-        let Some(next) = self.core.next_timeout().into_iter().chain(limit).min() else {
+        let drained = self.drain_timeout();
+        let Some(next) = self.core.next_timeout().into_iter().chain(drained).min() else {
             return false;
         };
         // Setting a timer costs more than waking up once for nothing, so one that fires too early is

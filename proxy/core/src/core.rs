@@ -29,6 +29,7 @@ pub struct Core {
     counters: Arc<Counters>,
     store: Store,
     suspended: usize,
+    answered_at: Option<Instant>,
     draining: bool,
     index: Index,
     splicer: Splicer,
@@ -74,6 +75,7 @@ impl Core {
             counters,
             store: Store::new(),
             suspended: 0,
+            answered_at: None,
             draining: false,
             index: Index::default(),
             splicer: Splicer::default(),
@@ -175,6 +177,13 @@ impl Core {
     /// Transactions that are not finished.
     pub fn live(&self) -> usize {
         self.store.len() - self.store.lingering()
+    }
+
+    /// Until when the ACK of the last answered call can be expected: 4*T1 after its 2xx, time for
+    /// the callee to repeat it twice. A proxy that stops stays that long, although no transaction
+    /// is open any more.
+    pub fn expects_ack_until(&self) -> Option<Instant> {
+        Some(self.answered_at? + self.settings.timers.t1 * 4)
     }
 
     /// The settings in force.
@@ -282,6 +291,7 @@ impl Core {
             splicer: &mut self.splicer,
             out,
             suspended: &mut self.suspended,
+            answered_at: &mut self.answered_at,
             wall_origin_ms: self.wall_origin_ms,
         };
         (env, &mut self.store)

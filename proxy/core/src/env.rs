@@ -27,6 +27,8 @@ pub(crate) struct Env<'a> {
     pub(crate) out: &'a mut Outputs,
     /// How many transactions are suspended.
     pub(crate) suspended: &'a mut usize,
+    /// When a call was last answered.
+    pub(crate) answered_at: &'a mut Option<Instant>,
     /// Unix time in milliseconds at [`Instant::ZERO`].
     pub(crate) wall_origin_ms: u64,
 }

@@ -75,6 +75,9 @@ impl Context {
             return;
         }
         self.phase = Phase::Done;
+        if self.is_accepted() {
+            *env.answered_at = Some(env.now);
+        }
         self.record_finished(env, status);
     }
 

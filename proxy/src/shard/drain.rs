@@ -30,12 +30,27 @@ impl Shard {
         }
     }
 
+    /// When the shard may have to look again whether it is drained, though nothing happens.
+    pub(super) fn drain_timeout(&self) -> Option<Instant> {
+        let Drain::Until(limit) = self.drain else {
+            return None;
+        };
+        let acks = self.core.expects_ack_until().unwrap_or(limit);
+        Some(if self.core.live() > 0 {
+            limit
+        } else {
+            limit.min(acks)
+        })
+    }
+
     /// The last shard to be drained stops them all.
     pub(super) fn check_drained(&mut self) {
         let Drain::Until(limit) = self.drain else {
             return;
         };
-        if self.core.live() > 0 && self.clock.now() < limit {
+        let now = self.clock.now();
+        let expects_ack = self.core.expects_ack_until().is_some_and(|at| now < at);
+        if (self.core.live() > 0 || expects_ack) && now < limit {
             return;
         }
         self.drain = Drain::Done;

@@ -86,3 +86,15 @@ fn d15_a_draining_proxy_refuses_new_calls_and_finishes_those_it_has() {
     assert_eq!(sim.core.live(), 0);
     sim.run_to_end();
 }
+
+#[test]
+fn d15_an_answered_call_is_waited_for_until_its_ack_can_have_come() {
+    let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
+    sim.callee(BOB, Script::answers(100));
+    assert_eq!(sim.core.expects_ack_until(), None);
+    call(&mut sim, secs(1));
+    assert_eq!(sim.core.live(), 0);
+    let until = sim.core.expects_ack_until().unwrap();
+    assert_eq!(until.as_millis(), 103 + 4 * 500);
+    sim.run_to_end();
+}
