@@ -72,3 +72,24 @@ fn health_and_readiness_are_told_apart() -> Result<()> {
     assert_eq!(sigbox.get("/nowhere")?.0, 404);
     Ok(())
 }
+
+#[test]
+fn d15_the_ack_of_a_call_answered_while_draining_still_gets_through() -> Result<()> {
+    let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
+    let mut stage = Stage::routing_to(&bob)?;
+    let call = alice.call(stage.sigbox.sip(), &stage.sigbox.uri("bob"))?;
+    let invite = bob.ring(&call)?;
+    stage.sigbox.signal(Signal::TERM)?;
+    e2e::poll::until("the proxy to drain", || {
+        Ok((stage.sigbox.get("/readyz")?.0 == 503).then_some(()))
+    })?;
+    bob.reply(&invite, 200, "OK")?;
+    let answer = call.expect(200)?;
+    // Nothing is open any more; an answer to OPTIONS shows that the shard has been round since.
+    alice.options(stage.sigbox.sip())?;
+    alice.expect(200)?;
+    call.dialog(&answer)?.acknowledge()?;
+    bob.expect_request("ACK")?;
+    assert!(stage.sigbox.wait()?.success());
+    Ok(())
+}
