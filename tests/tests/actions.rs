@@ -1,4 +1,4 @@
-//! What each action puts on the wire: FAULTS D13.
+//! What each action puts on the wire: FAULTS D13, D17.
 
 use anyhow::Result;
 use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox};
@@ -153,6 +153,59 @@ fn d13_parallel_losers_are_cancelled() -> Result<()> {
     dialog.hang_up(&carol)?;
     scene.alice.expect_quiet(scene.sigbox.sip())?;
     scene.sigbox.wait_until_idle()
+}
+
+#[test]
+fn d17_each_branch_carries_its_own_headers_and_no_other() -> Result<()> {
+    let phones = [
+        Phone::new("bob")?,
+        Phone::new("carol")?,
+        Phone::new("dave")?,
+    ];
+    let route =
+        |phone: &Phone, headers: Value| json!({ "dst_uri": phone.hop(), "headers": headers });
+    let scene = Deciding::always(json!({ "routing": "parallel", "routes": [
+        route(&phones[0], json!({ "set": { "X-Only": "bob", "User-Agent": "bob's" } })),
+        route(&phones[1], json!({ "extra": "X-Extra: carol\r\n", "remove": ["User-Agent"] })),
+        route(&phones[2], json!({ "from": { "display": "Dave's", "uri": "sip:sales@example.com" } })),
+    ] }))?;
+    let call = scene.alice.call_with(
+        scene.sigbox.sip(),
+        &scene.sigbox.uri("bob"),
+        &["User-Agent: caller's"],
+    )?;
+    let seen = phones
+        .iter()
+        .map(|phone| phone.expect_request("INVITE"))
+        .collect::<Result<Vec<_>>>()?;
+    let values = |name: &str| {
+        seen.iter()
+            .map(|invite| invite.all(name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(values("X-Only"), [vec!["bob"], vec![], vec![]]);
+    assert_eq!(values("X-Extra"), [vec![], vec!["carol"], vec![]]);
+    assert_eq!(
+        values("User-Agent"),
+        [vec!["bob's"], vec![], vec!["caller's"]]
+    );
+    let from = values("From").concat();
+    assert_eq!(from[..2], [call.invite().from.as_str(); 2]);
+    assert!(from[2].contains("<sip:sales@example.com>"), "{}", from[2]);
+    let tag = seen[2].tag("From").map(str::to_owned);
+    assert!(
+        tag.is_some_and(|tag| call.invite().from.ends_with(&tag)),
+        "the tag stays: {}",
+        from[2]
+    );
+
+    // What the phones answer still finds the caller, whose From is as it was.
+    for (phone, invite) in phones.iter().zip(&seen) {
+        phone.reply(invite, 486, "Busy Here")?;
+    }
+    let busy = call.expect(486)?;
+    assert_eq!(busy.header("From"), Some(call.invite().from.as_str()));
+    Ok(())
 }
 
 #[test]
