@@ -17,6 +17,7 @@ pub mod inbox;
 mod notices;
 mod pending;
 mod subjects;
+mod trouble;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use self::inbox::Inbox;
 use self::notices::Notices;
 use self::pending::{Open, Pending};
 use self::subjects::Subjects;
+use self::trouble::Failure;
 use crate::admin::Health;
 use crate::config::Config;
 use crate::decision::{Answered, PlanContext, QueryOptions, write_query};
@@ -139,6 +141,7 @@ impl Bus {
             events,
             inbox,
             subjects: Subjects::new(
+                shard,
                 config.nats.prefix.clone(),
                 config.nats.breaker,
                 shared.clone(),
@@ -202,6 +205,7 @@ impl Bus {
         self.pending.insert(
             token,
             Open {
+                id: suspended.id,
                 sent: now,
                 due,
                 connection,
@@ -272,25 +276,23 @@ impl Bus {
         }
         let open = self.pending.take(token)?;
         self.metrics.decision_took(now - open.sent);
-        let (verdict, detail) = match &said {
-            Said::Plan(_) => {
-                self.subjects.note_validity(open.subject, None);
-                (Verdict::Answered, None)
-            }
-            Said::Invalid(refusal) => {
+        let failure = said.failure();
+        self.subjects.note(now, open.subject, open.id, failure);
+        let (verdict, detail) = match failure {
+            None => (Verdict::Answered, None),
+            Some(Failure::NoResponders | Failure::Timeout) => (Verdict::Unknown, None),
+            Some(Failure::ServiceError(error)) => (Verdict::Failed, Some(error.to_owned())),
+            Some(Failure::Invalid(refusal)) => {
                 self.metrics.invalid(refusal.reason);
-                self.subjects.note_validity(open.subject, Some(refusal));
                 (Verdict::Failed, Some(refusal.to_string()))
             }
-            Said::ServiceError(error) => (Verdict::Failed, Some(error.clone())),
-            Said::NoResponders | Said::Extend(_) => (Verdict::Unknown, None),
         };
         self.subjects
             .settle(now, open.subject, open.permit, verdict);
-        let failure = said.failure();
+        let cause = failure.map_or(FallbackCause::Invalid, |failure| failure.cause());
         let result = match said {
             Said::Plan(plan) => Ok(plan),
-            _ => Err(failure.unwrap_or(FallbackCause::Invalid)),
+            _ => Err(cause),
         };
         let answered = Answered {
             token,
@@ -317,6 +319,8 @@ impl Bus {
     /// still waits for one.
     pub fn expire(&mut self, now: Instant, mut is_awaited: impl FnMut(Token) -> bool) {
         while let Some(open) = self.pending.expire(now, &mut is_awaited) {
+            self.subjects
+                .note(now, open.subject, open.id, Some(Failure::Timeout));
             self.subjects
                 .settle(now, open.subject, open.permit, Verdict::Failed);
         }

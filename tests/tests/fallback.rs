@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox, Stage};
+use serde_json::json;
 
 /// Which causes led to a fallback, and how often.
 fn fallbacks(sigbox: &Sigbox) -> Result<BTreeMap<String, f64>> {
@@ -59,6 +60,26 @@ fn d2_no_responders_is_noticed_without_waiting() -> Result<()> {
     alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
     assert_eq!(fallbacks(&sigbox)?, once("no_responders"));
     assert_eq!(observer.next_event("decision")?["cause"], "no_responders");
+
+    // The log says so, and once: what everybody falls back for is no news.
+    let silence = "no decider listens on sigbox.v1.query.default.invite; local rules decide";
+    sigbox.wait_for_log("that nobody listens", |line| {
+        line.to_string().contains(silence).then_some(())
+    })?;
+    alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
+    let decider = FakeDecider::start(&nats.url(), |_| {
+        Answer::Json(json!({ "action": "reject", "status": 404 }))
+    })?;
+    alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(404)?;
+    decider.next_query()?;
+    sigbox.wait_for_log("that somebody listens", |line| {
+        line.to_string()
+            .contains("deciders answer again")
+            .then_some(())
+    })?;
+    let log = sigbox.log();
+    let lines = log.iter().filter(|line| line.contains(silence));
+    assert_eq!(lines.count(), 1, "{log:?}");
     sigbox.wait_until_idle()
 }
 

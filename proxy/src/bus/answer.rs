@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_nats::{Message, StatusCode};
 use sigbox_contracts::{Decision, Invalid, Limits, header};
-use sigbox_core::{FallbackCause, Plan};
+use sigbox_core::Plan;
 
+use super::trouble::Failure;
 use crate::decision::{Parsed, PlanContext, plan_of};
 
 /// What an answer says.
@@ -24,13 +25,13 @@ pub(super) enum Said {
 }
 
 impl Said {
-    /// Why the fallback rules decide, if they do.
-    pub(super) fn failure(&self) -> Option<FallbackCause> {
+    /// How the deciders failed, if they did.
+    pub(super) fn failure(&self) -> Option<Failure<'_>> {
         match self {
             Self::Plan(_) | Self::Extend(_) => None,
-            Self::NoResponders => Some(FallbackCause::NoResponders),
-            Self::ServiceError(_) => Some(FallbackCause::ServiceError),
-            Self::Invalid(_) => Some(FallbackCause::Invalid),
+            Self::NoResponders => Some(Failure::NoResponders),
+            Self::ServiceError(error) => Some(Failure::ServiceError(error)),
+            Self::Invalid(refusal) => Some(Failure::Invalid(refusal)),
         }
     }
 }

@@ -5,12 +5,15 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use sigbox_core::{Instant, Token, TransactionKey};
+use uuid::Uuid;
 
 use super::breaker::Permit;
 
 /// One query that has no final answer yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
+    /// The decision's id, for the log.
+    pub(super) id: Uuid,
     pub(super) sent: Instant,
     /// When its budget is over. The core falls back by itself then; here it tells the breaker.
     pub(super) due: Instant,
@@ -130,6 +133,7 @@ mod tests {
         };
         let permit = Breaker::new(settings).admit(at(0)).unwrap();
         Open {
+            id: Uuid::nil(),
             sent: at(0),
             due: at(due),
             connection,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_nats::Subject;
-use sigbox_contracts::{InvalidReason, Prefix};
+use sigbox_contracts::Prefix;
 use sigbox_core::{Class, Instant};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::breaker::{Breaker, Permit, Verdict};
+use super::trouble::{Failure, Trouble};
 use crate::config;
 use crate::metrics::{BreakerState, Metrics};
 
@@ -18,13 +20,16 @@ pub(super) struct Asked {
     tenant: Arc<str>,
     class: Class,
     breaker: Breaker,
-    /// Why the last answer was refused; `None` when it was valid. Only a change is logged.
-    refused: Option<InvalidReason>,
+    /// What the log says about its deciders.
+    trouble: Trouble,
+    /// How the last query failed; empty when none did so far.
+    why: String,
 }
 
 /// Every subject that was ever asked on; tenants are configured, so there are few.
 #[derive(Debug)]
 pub(super) struct Subjects {
+    shard: u8,
     prefix: Prefix,
     breaker: config::Breaker,
     tenants: Vec<Arc<str>>,
@@ -34,8 +39,14 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    pub(super) fn new(prefix: Prefix, breaker: config::Breaker, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        shard: u8,
+        prefix: Prefix,
+        breaker: config::Breaker,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
+            shard,
             prefix,
             breaker,
             tenants: Vec::new(),
@@ -58,7 +69,8 @@ impl Subjects {
             tenant: tenant.clone(),
             class,
             breaker: Breaker::new(breaker),
-            refused: None,
+            trouble: Trouble::none(),
+            why: String::new(),
         }));
         self.tenants.push(tenant.clone());
         self.tenants.len() - 1
@@ -82,25 +94,41 @@ impl Subjects {
         self.step(position, |breaker| breaker.settle(now, permit, verdict));
     }
 
-    /// Notes whether the last answer was valid. A decider that always answers nonsense fills no log.
-    pub(super) fn note_validity(
+    /// Notes that the deciders answered, or how the query about decision `id` failed.
+    pub(super) fn note(
         &mut self,
+        now: Instant,
         position: u16,
-        refusal: Option<&sigbox_contracts::Invalid>,
+        id: Uuid,
+        failure: Option<Failure<'_>>,
     ) {
         let asked = &mut self.asked[usize::from(position)];
-        let reason = refusal.map(|refusal| refusal.reason);
-        if asked.refused == reason {
+        if let Some(failure) = &failure {
+            asked.why = failure.why();
+        }
+        if !asked.trouble.note(now, failure.as_ref()) {
             return;
         }
-        asked.refused = reason;
-        let (tenant, class) = (&*asked.tenant, asked.class.slug());
-        match refusal {
-            Some(refusal) => warn!(
-                tenant, class, reason = refusal.reason.label(), detail = %refusal,
-                "decisions are refused"
+        let (shard, tenant, class) = (self.shard, &*asked.tenant, asked.class.slug());
+        let subject = &asked.subject;
+        match failure {
+            None => info!(shard, tenant, class, "deciders answer again"),
+            Some(Failure::NoResponders) => warn!(
+                shard, tenant, class, %id,
+                "no decider listens on {subject}; local rules decide"
             ),
-            None => info!(tenant, class, "decisions are valid again"),
+            Some(Failure::Timeout) => warn!(
+                shard, tenant, class, %id,
+                "no decider on {subject} answers in time; local rules decide"
+            ),
+            Some(Failure::ServiceError(error)) => warn!(
+                shard, tenant, class, %id, error,
+                "deciders answer with errors; local rules decide"
+            ),
+            Some(Failure::Invalid(refusal)) => warn!(
+                shard, tenant, class, %id, reason = refusal.reason.label(), detail = %refusal,
+                "decisions are refused; local rules decide"
+            ),
         }
     }
 
