@@ -34,14 +34,12 @@ fn ack_after(second: Plan) -> String {
     sim.callee(CAROL, Script::rings());
     call(&mut sim, secs(4));
     assert_eq!(sim.labels(bob), ["INVITE", "CANCEL", "ACK"]);
-    let line = sim
-        .first(bob, "ACK")
+    sim.first(bob, "ACK")
         .text
         .lines()
         .next()
         .unwrap()
-        .to_owned();
-    line
+        .to_owned()
 }
 
 #[test]
