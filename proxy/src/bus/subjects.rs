@@ -150,14 +150,29 @@ impl Subjects {
         let result = step(&mut asked.breaker);
         let to = asked.breaker.state();
         if from != to {
-            let (tenant, class) = (&*asked.tenant, asked.class.slug());
+            let (shard, tenant, class) = (self.shard, &*asked.tenant, asked.class.slug());
             self.metrics.breaker_changed(tenant, class, from, to);
             match to {
                 BreakerState::Open => {
-                    warn!(tenant, class, "deciders do not answer: asking is suspended");
+                    let open_ms = u64::try_from(self.breaker.open.as_millis()).unwrap_or(u64::MAX);
+                    let why = &*asked.why;
+                    warn!(
+                        shard,
+                        tenant, class, why, open_ms, "circuit breaker open: local rules decide"
+                    );
                 }
-                BreakerState::HalfOpen => info!(tenant, class, "trying the deciders again"),
-                BreakerState::Closed => info!(tenant, class, "deciders answer: asking again"),
+                BreakerState::HalfOpen => {
+                    info!(
+                        shard,
+                        tenant, class, "circuit breaker half open: trying the deciders again"
+                    );
+                }
+                BreakerState::Closed => {
+                    info!(
+                        shard,
+                        tenant, class, "circuit breaker closed: deciders are asked again"
+                    );
+                }
             }
         }
         result
