@@ -133,6 +133,7 @@ impl Bus {
             client,
             answers,
             events,
+            refusal,
         } = connect::connect(&config.nats, name, &inbox).await?;
         Ok(Self {
             statistics: client.statistics(),
@@ -148,7 +149,7 @@ impl Bus {
             ),
             pending: Pending::default(),
             connection: None,
-            notices: Notices::new(shard, health, shared),
+            notices: Notices::new(shard, &config.nats.servers, refusal, health, shared),
             query: query_options(config),
             limits: config.exchange.limits(),
             max_wait: config.settings.decision.max_wait,

@@ -1,8 +1,9 @@
 //! The connection of one shard to NATS.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Server, Subscriber};
 use tokio::sync::mpsc;
 
 use super::inbox::Inbox;
@@ -42,6 +43,29 @@ pub(super) struct Connection {
     pub(super) answers: Subscriber,
     /// What the client's task reports, in order.
     pub(super) events: mpsc::UnboundedReceiver<Event>,
+    pub(super) refusal: Refusal,
+}
+
+/// What the last server that could not be reached said, with its kind in front; the client's events
+/// have the kind only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refusal(Arc<Mutex<Option<String>>>);
+
+impl Refusal {
+    /// Takes note of what the client knows about its servers.
+    fn note(&self, servers: &[Server]) {
+        let failed = servers.iter().max_by_key(|server| server.failed_attempts);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            failed.and_then(|server| server.last_error.clone());
+    }
+
+    /// The cause under a failure of this kind; the kind itself when no more is known.
+    pub(super) fn cause(&self, kind: &str) -> String {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let under = last.as_deref().and_then(|last| last.strip_prefix(kind));
+        let cause = under.and_then(|under| under.strip_prefix(": "));
+        cause.unwrap_or(kind).to_owned()
+    }
 }
 
 /// Starts connecting; returns at once, connected or not, and goes on trying for good.
@@ -52,6 +76,8 @@ pub(super) async fn connect(
 ) -> Result<Connection, BusError> {
     // Unbounded in type only: the client itself holds back at 128 events.
     let (reported, events) = mpsc::unbounded_channel();
+    let refusal = Refusal::default();
+    let noted = refusal.clone();
     let options = login(ConnectOptions::new(), &nats.login).await?;
     let client = options
         .name(name)
@@ -63,6 +89,12 @@ pub(super) async fn connect(
         // Subjects are made of slugs and numbers.
         .skip_subject_validation(true)
         .reconnect_delay_callback(pause)
+        // Called before each attempt, and so before the failure of the last one is reported. `None`
+        // leaves the choice to the client.
+        .reconnect_to_server_callback(move |servers, _| {
+            noted.note(&servers);
+            std::future::ready(None)
+        })
         .event_callback(move |event| {
             // Nobody listens any more when the shard is gone, and then nobody needs to.
             let _ = reported.send(event);
@@ -75,6 +107,7 @@ pub(super) async fn connect(
         client,
         answers,
         events,
+        refusal,
     })
 }
 
@@ -113,6 +146,18 @@ fn pause(attempt: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cause_of_a_failure_is_what_is_under_its_kind() {
+        let refusal = Refusal::default();
+        assert_eq!(refusal.cause("IO error"), "IO error");
+        *refusal.0.lock().unwrap() = Some("IO error: Connection refused (os error 111)".to_owned());
+        assert_eq!(
+            refusal.cause("IO error"),
+            "Connection refused (os error 111)"
+        );
+        assert_eq!(refusal.cause("DNS error"), "DNS error", "another failure");
+    }
 
     #[test]
     fn the_first_attempt_is_immediate_and_later_ones_are_bounded() {

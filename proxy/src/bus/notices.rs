@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use async_nats::{Event, ServerError};
+use async_nats::{ClientError, Event, ServerError};
 use tracing::{debug, info, warn};
 
+use super::connect::Refusal;
 use crate::admin::Health;
 use crate::metrics::Metrics;
 
@@ -15,17 +16,28 @@ pub(super) struct Notices {
     is_connected: bool,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// The configured servers, for whoever reads that none can be reached.
+    servers: String,
+    refusal: Refusal,
     /// The last complaint that was logged; the same one again is not.
     complaint: String,
 }
 
 impl Notices {
-    pub(super) fn new(shard: u8, health: Arc<Health>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        shard: u8,
+        servers: &[String],
+        refusal: Refusal,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             shard,
             is_connected: false,
             health,
             metrics,
+            servers: servers.join(", "),
+            refusal,
             complaint: String::new(),
         }
     }
@@ -62,9 +74,11 @@ impl Notices {
             Event::ClientError(_) => "client_error",
         };
         self.metrics.nats_event(kind);
-        // The state of the connection is logged where it takes effect.
-        if !matches!(event, Event::Connected | Event::Disconnected) {
-            self.complain(&event.to_string());
+        match event {
+            // The state of the connection is logged where it takes effect.
+            Event::Connected | Event::Disconnected => {}
+            Event::ClientError(ClientError::Other(kind)) => self.unreachable(kind),
+            _ => self.complain(&event.to_string()),
         }
     }
 
@@ -72,6 +86,20 @@ impl Notices {
     pub(super) fn publish_failed(&mut self, error: &async_nats::PublishError) {
         self.metrics.nats_event("publish_failed");
         self.complain(&error.to_string());
+    }
+
+    /// None of the servers can be reached.
+    fn unreachable(&mut self, kind: &str) {
+        let (shard, servers, error) = (self.shard, &*self.servers, self.refusal.cause(kind));
+        if error == self.complaint {
+            debug!(shard, servers, error, "no connection to NATS, again");
+        } else {
+            warn!(
+                shard,
+                servers, error, "no connection to NATS; local rules decide, trying again"
+            );
+            self.complaint = error;
+        }
     }
 
     fn complain(&mut self, complaint: &str) {
