@@ -183,7 +183,7 @@ keys! {
         fixed "format" Text("`\"text\"` or `\"json\"`") = "\"text\"",
             "How log lines look; `--log-format` wins.";
         fixed "level" Text("`\"error\"`, `\"warn\"`, `\"info\"`, `\"debug\"` or `\"trace\"`") = "\"info\"",
-            "What is logged; the variable `SIGBOX_LOG` wins and takes a filter such as `info,sigbox::bus=debug`.";
+            "What is logged; the variable `SIGBOX_LOG` wins and takes a filter: `info,sigbox::shard=debug` adds one line per decision, with its id, Call-ID, cause and rule.";
     }
     "limits" {
         live "transactions" Number(1, 100000000) = "100000",

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use sigbox_core::{BranchToken, FallbackCause, Flow, Input, Output, Ticket, Token, Transport};
+use sigbox_core::{
+    BranchToken, FallbackCause, Flow, Input, Outcome, Output, Ticket, Token, Transport,
+};
 
 use super::socket::Sent;
 use super::{Lookup, Shard};
@@ -35,6 +37,14 @@ impl Failed {
                 addresses: NOWHERE,
             },
         }
+    }
+}
+
+/// Why the fallback rules decided, if they did.
+fn cause_of(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Fallback(cause) => Some(cause.label()),
+        Outcome::Decided | Outcome::Rule | Outcome::Cancelled => None,
     }
 }
 
@@ -102,7 +112,9 @@ impl Shard {
             Output::Decided(decided) => {
                 tracing::debug!(
                     id = %decided.id,
+                    call_id = %String::from_utf8_lossy(self.out.bytes(&decided.call_id)),
                     outcome = ?decided.outcome,
+                    cause = cause_of(decided.outcome),
                     action = decided.action,
                     rule = decided.rule.as_deref(),
                     took_us = decided.took.as_micros(),
