@@ -39,8 +39,8 @@ pub use flow::{ConnectionId, Flow, ListenerId, Transport};
 pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
 pub use key::{BranchToken, Ticket, Token, TransactionKey};
 pub use plan::{
-    Failover, HeaderEdits, Hop, HopHost, MAX_ROUTES, Party, Plan, PlanError, Redirect,
-    RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
+    Failover, HeaderEdits, Hop, HopHost, MAX_REASON_BYTES, MAX_ROUTES, Party, Plan, PlanError,
+    Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
 };
 pub use rules::{Action, Ask, Condition, HeaderMatch, Rule, Rules, TextMatch};
 pub use settings::{DecisionSettings, Limits, Listener, Records, Settings, Timers};

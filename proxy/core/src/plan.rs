@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sigbox_wire::{Host, Scheme, Uri};
+use sigbox_wire::{Host, NameAddr, Scheme, Uri};
 
 use crate::flow::{ListenerId, Transport};
 
@@ -206,15 +206,19 @@ impl RouteSet {
         if text.bytes().any(|b| b.is_ascii_control()) {
             return Err(PlanError::Uri);
         }
-        let text = if text.trim_start().starts_with('<') || text.contains('<') {
+        let text = if text.contains('<') {
             text.trim().to_owned()
         } else {
             format!("<{}>", text.trim())
         };
-        let start = text.find('<').ok_or(PlanError::Uri)? + 1;
-        let end = text[start..].find('>').ok_or(PlanError::Uri)? + start;
-        let uri = Uri::parse(&text.as_bytes()[start..end]).map_err(|_| PlanError::Uri)?;
-        let hop = Hop::of(&uri)?.ok_or(PlanError::Uri)?;
+        let mut first = None;
+        for value in split_values(&text) {
+            let route = NameAddr::parse(value.as_bytes()).map_err(|_| PlanError::Uri)?;
+            let uri = route.parsed_uri().map_err(|_| PlanError::Uri)?;
+            let hop = Hop::of(&uri)?.ok_or(PlanError::Uri)?;
+            first.get_or_insert(hop);
+        }
+        let hop = first.ok_or(PlanError::Uri)?;
         Ok(Self {
             text: text.into(),
             hop,
@@ -231,6 +235,31 @@ impl RouteSet {
         &self.hop
     }
 }
+
+/// Splits a list at the commas that are neither in quotes nor in angle brackets.
+fn split_values(list: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped, mut bracketed) = (false, false, false);
+    list.split(move |c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' if !bracketed => quoted = !quoted,
+            '<' if !quoted => bracketed = true,
+            '>' if !quoted => bracketed = false,
+            ',' => return !quoted && !bracketed,
+            _ => {}
+        }
+        false
+    })
+    .map(str::trim)
+}
+
+/// The most bytes that the header changes of one branch or response may write, so that what is
+/// sent still fits into a datagram.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The longest reason phrase of a response made here, in bytes.
+pub const MAX_REASON_BYTES: usize = 256;
 
 /// Changes to the headers of one branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -287,6 +316,7 @@ impl HeaderEdits {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), PlanError> {
         check_name(name)?;
         check_value(value)?;
+        self.make_room(name, value)?;
         self.set.push((name.into(), value.into()));
         Ok(())
     }
@@ -295,11 +325,25 @@ impl HeaderEdits {
     pub fn add(&mut self, name: &str, value: &str) -> Result<(), PlanError> {
         check_name(name)?;
         check_value(value)?;
+        self.make_room(name, value)?;
         let mut lines = std::mem::take(&mut self.extra).into_vec();
         for part in [name, ": ", value, "\r\n"] {
             lines.extend_from_slice(part.as_bytes());
         }
         self.extra = lines.into_boxed_slice();
+        Ok(())
+    }
+
+    /// Refuses a line that would not fit beside those there are.
+    fn make_room(&self, name: &str, value: &str) -> Result<(), PlanError> {
+        let set = self
+            .set
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4);
+        let written = set.sum::<usize>() + self.extra.len();
+        if written + name.len() + value.len() + 4 > MAX_HEADER_BYTES {
+            return Err(PlanError::TooLong);
+        }
         Ok(())
     }
 
@@ -469,4 +513,48 @@ pub enum PlanError {
     /// It would break out of its line.
     #[error("a header value holds a control character")]
     HeaderValue,
+    /// More header bytes than a datagram has room for.
+    #[error("more than {MAX_HEADER_BYTES} bytes of headers")]
+    TooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_set_is_a_list_of_addresses() {
+        let hop = |text| RouteSet::parse(text).map(|set| set.hop().host.clone());
+        let first = HopHost::Address(([192, 0, 2, 1], 5060).into());
+        for good in [
+            "sip:192.0.2.1;lr",
+            "<sip:192.0.2.1;lr>",
+            "<sip:192.0.2.1;lr>, <sip:192.0.2.2;lr>",
+            "\"a, <sip:192.0.2.9>\" <sip:192.0.2.1;lr>;x=1,<sip:192.0.2.2>",
+        ] {
+            assert_eq!(hop(good), Ok(first.clone()), "{good}");
+        }
+        for bad in [
+            "",
+            "<sip:192.0.2.1;lr>, garbage;;<<",
+            "<sip:192.0.2.1;lr>,",
+            "<http://192.0.2.1>",
+            "<tel:+4930>",
+            "<sip:192.0.2.1",
+        ] {
+            assert!(hop(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn d5_headers_that_no_datagram_has_room_for_are_refused() {
+        let mut edits = HeaderEdits::new();
+        edits.set("X-A", &"a".repeat(8_000)).unwrap();
+        edits.add("X-B", &"b".repeat(8_000)).unwrap();
+        assert_eq!(
+            edits.add("X-C", &"c".repeat(8_000)),
+            Err(PlanError::TooLong)
+        );
+        edits.add("X-D", "small").unwrap();
+    }
 }

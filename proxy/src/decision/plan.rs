@@ -5,8 +5,8 @@ use std::time::Duration;
 use sigbox_contracts::decision::{self, NameAddr, StatusMatch};
 use sigbox_contracts::{Action, Decision, Invalid, InvalidReason, Routing};
 use sigbox_core::{
-    Failover, HeaderEdits, Hop, HopHost, Listener, ListenerId, Party, Plan, PlanError, Redirect,
-    RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings, Target,
+    Failover, HeaderEdits, Hop, HopHost, Listener, ListenerId, MAX_REASON_BYTES, Party, Plan,
+    PlanError, Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings, Target,
 };
 use sigbox_wire::Uri;
 
@@ -71,6 +71,7 @@ fn refused(error: PlanError, pointer: String, found: &str) -> Invalid {
         PlanError::HeaderName => InvalidReason::BadHeader,
         PlanError::ProtectedHeader => InvalidReason::ProtectedHeader,
         PlanError::HeaderValue => InvalidReason::HeaderInjection,
+        PlanError::TooLong => InvalidReason::TooLarge,
     };
     Invalid::new(reason, pointer, format!("{found:?}: {error}"))
 }
@@ -291,13 +292,25 @@ fn reject(decision: &Decision) -> Result<Reject, Invalid> {
     };
     Ok(Reject {
         status,
-        reason: decision.reason.as_deref().map(Into::into),
+        reason: reason_phrase(decision)?,
         headers: header_edits(&decision.headers)?,
         retry_after: decision.retry_after_ms.map(|range| {
             let (min, max) = range.bounds();
             (Duration::from_millis(min), Duration::from_millis(max))
         }),
     })
+}
+
+/// The reason phrase, short enough for a response to fit into a datagram.
+fn reason_phrase(decision: &Decision) -> Result<Option<Box<str>>, Invalid> {
+    let Some(reason) = decision.reason.as_deref() else {
+        return Ok(None);
+    };
+    if reason.len() > MAX_REASON_BYTES {
+        let detail = format!("{} bytes, at most {MAX_REASON_BYTES}", reason.len());
+        return Err(Invalid::new(InvalidReason::TooLarge, "/reason", detail));
+    }
+    Ok(Some(reason.into()))
 }
 
 fn redirect(decision: &Decision) -> Result<Redirect, Invalid> {
@@ -315,7 +328,7 @@ fn redirect(decision: &Decision) -> Result<Redirect, Invalid> {
     }
     Ok(Redirect {
         status: decision.status.unwrap_or(Decision::DEFAULT_REDIRECT_STATUS),
-        reason: decision.reason.as_deref().map(Into::into),
+        reason: reason_phrase(decision)?,
         headers: header_edits(&decision.headers)?,
         contacts,
     })
