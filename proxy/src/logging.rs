@@ -6,6 +6,7 @@
 
 mod line;
 
+use std::borrow::Cow;
 use std::io;
 
 use tracing::Level;
@@ -92,9 +93,23 @@ impl<S: tracing::Subscriber + Send + Sync + 'static> TryInitGlobal for S {
 
 fn filter(log: Log) -> Result<EnvFilter, LoggingError> {
     match std::env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => Ok(EnvFilter::try_new(text)?),
+        Ok(text) if !text.trim().is_empty() => Ok(EnvFilter::try_new(quieted(&text))?),
         Ok(_) | Err(std::env::VarError::NotPresent) => Ok(default_filter(log.level)),
         Err(std::env::VarError::NotUnicode(_)) => Err(LoggingError::Variable),
+    }
+}
+
+/// A filter whose general level is info leaves the NATS client out as the default does, unless it
+/// names it.
+fn quieted(text: &str) -> Cow<'_, str> {
+    let mut directives = text.split(',').map(str::trim);
+    let is_info = directives
+        .clone()
+        .any(|directive| directive.eq_ignore_ascii_case("info"));
+    if is_info && !directives.any(|directive| directive.starts_with("async_nats")) {
+        Cow::Owned(format!("{text},async_nats=warn"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -122,5 +137,12 @@ mod tests {
             "async_nats=error,error"
         );
         assert_eq!(default_filter(Level::DEBUG).to_string(), "debug");
+        assert_eq!(
+            quieted("info,sigbox::shard=debug"),
+            "info,sigbox::shard=debug,async_nats=warn"
+        );
+        for asked in ["debug", "info,async_nats=debug", "sigbox=info"] {
+            assert_eq!(quieted(asked), asked);
+        }
     }
 }

@@ -122,7 +122,7 @@ impl Shard {
             metrics.clone(),
         );
         let origin = parts.clock.wall_origin_ms();
-        let settings = config.settings.clone();
+        let settings = output::core_settings(&config);
         Ok(Self {
             index: index.into(),
             core: Core::new(settings, index, parts.seed, origin, parts.counters),
@@ -216,7 +216,7 @@ impl Shard {
         self.drain_limit = config.runtime.drain;
         self.events = config.events;
         self.bus.reload(config);
-        self.feed(Input::Reload(config.settings.clone()));
+        self.feed(Input::Reload(output::core_settings(config)));
     }
 
     fn poll_bus(&mut self, cx: &mut Context<'_>) -> bool {

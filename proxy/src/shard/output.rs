@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use sigbox_core::{
-    BranchToken, FallbackCause, Flow, Input, Outcome, Output, Ticket, Token, Transport,
+    BranchToken, FallbackCause, Flow, Input, Outcome, Output, Settings, Ticket, Token, Transport,
 };
 
 use super::socket::Sent;
 use super::{Lookup, Shard};
 use crate::bus::unix_ms;
+use crate::config::Config;
 use crate::metrics::ShardCounter;
 
 /// What did not work at once, and the core must hear.
@@ -46,6 +48,15 @@ fn cause_of(outcome: Outcome) -> Option<&'static str> {
         Outcome::Fallback(cause) => Some(cause.label()),
         Outcome::Decided | Outcome::Rule | Outcome::Cancelled => None,
     }
+}
+
+/// The core's settings. It records decisions for the log too, when that shows them.
+pub(super) fn core_settings(config: &Config) -> Arc<Settings> {
+    let mut settings = config.settings.clone();
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        Arc::make_mut(&mut settings).records.decisions = true;
+    }
+    settings
 }
 
 impl Shard {
