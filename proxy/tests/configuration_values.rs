@@ -239,6 +239,20 @@ fn a_reload_of_a_broken_file_says_what_is_wrong() {
 }
 
 #[test]
+fn the_circuit_breaker_changes_without_a_restart() {
+    let node = Rereading::of(SMALLEST);
+    let reloaded = node
+        .reload(&format!(
+            "{SMALLEST}[nats.breaker]\nmin_requests = 7\nopen_ms = 900\n{FALLBACK}"
+        ))
+        .unwrap();
+    assert_eq!(reloaded.warnings.to_string(), "");
+    assert_eq!(reloaded.nats.breaker.min_requests, 7);
+    assert_eq!(reloaded.nats.breaker.open, Duration::from_millis(900));
+    assert_eq!(reloaded.nats.servers, node.running.nats.servers);
+}
+
+#[test]
 fn what_needs_a_restart_is_kept_and_said() {
     let node = Rereading::of(SMALLEST);
     let reloaded = node

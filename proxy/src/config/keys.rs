@@ -134,18 +134,18 @@ keys! {
             "How long one connection attempt may take.";
     }
     "nats.breaker" {
-        fixed "enabled" Flag = "true",
+        live "enabled" Flag = "true",
             "Whether failing deciders are left alone for a while.";
-        fixed "window_ms" Millis(100, 600000) = "10000",
+        live "window_ms" Millis(100, 600000) = "10000",
             "How far back outcomes count.";
-        fixed "min_requests" Number(1, 1000000) = "20",
-            "How many outcomes in the window it takes to open.";
-        fixed "failure_ratio" Share(0.01, 1.0) = "0.5",
+        live "min_requests" Number(1, 1000000) = "20",
+            "How many outcomes in the window it takes to open, in each shard.";
+        live "failure_ratio" Share(0.01, 1.0) = "0.5",
             "The share of timeouts, service errors and invalid answers that opens it.";
-        fixed "open_ms" Millis(100, 600000) = "5000",
+        live "open_ms" Millis(100, 600000) = "5000",
             "How long it stays open before it tries again.";
-        fixed "probes" Number(1, 1000) = "3",
-            "How many queries must succeed before it closes.";
+        live "probes" Number(1, 1000) = "3",
+            "How many queries must succeed before it closes, in each shard.";
     }
     "decision" {
         live "budget_ms" Millis(1, 60000) = "200",

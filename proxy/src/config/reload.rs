@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Report, read};
 use super::reader::Section;
-use super::{Config, check};
+use super::{Config, Nats, check};
 
 impl Config {
     /// Reads the file at `path` again. What needs a restart keeps the value that runs, and the
@@ -52,6 +52,12 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
     }
     let mut nats = new.nats;
     nats.tenant = tenant;
+    // The breakers belong to the shards, which take new settings; the connection stays as it is.
+    let breaker = std::mem::replace(&mut nats.breaker, running.nats.breaker);
+    let nats = Nats {
+        breaker,
+        ..keep(root, "nats", nats, &running.nats)
+    };
     let mut runtime = new.runtime;
     runtime.shard_queue = keep(
         root,
@@ -73,7 +79,7 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
     );
     Config {
         node: keep(root, "node", new.node, &running.node),
-        nats: keep(root, "nats", nats, &running.nats),
+        nats,
         admin: keep(root, "admin", new.admin, &running.admin),
         log: keep(root, "log", new.log, &running.log),
         settings,
