@@ -19,11 +19,21 @@ CORES = os.cpu_count() or 1
 class Stage(contextlib.ExitStack):
     """Servers for one measurement. `proxy`, `decider` and `bus` are what is counted; `port` is where calls go."""
 
-    def __init__(self):
+    def __init__(self, mode, fork=False):
         super().__init__()
         self.proxy = self.decider = self.bus = None
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="sigbox-bench-")))
         self.port, *self.gateways = free_ports(3)
+        # Of sigbox its admin server's, of the peer where deciders connect.
+        (self.side_port,) = free_ports(1, socket.SOCK_STREAM)
+        try:
+            self._start(mode, fork)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, mode, fork):
+        raise NotImplementedError
 
     def child(self, name, command, env=None):
         return self.enter_context(Child(name, command, env))
@@ -40,15 +50,6 @@ class Stage(contextlib.ExitStack):
 
 class Sigbox(Stage):
     """sigbox, and what a call meets: `direct`, `fallback`, or a decider `rust`, `node`, `silent`."""
-
-    def __init__(self, mode, fork=False):
-        super().__init__()
-        (self.admin,) = free_ports(1, socket.SOCK_STREAM)
-        try:
-            self._start(mode, fork)
-        except BaseException:
-            self.close()
-            raise
 
     def _start(self, mode, fork):
         gateways = self.gateways if fork else self.gateways[:1]
@@ -91,14 +92,14 @@ class Sigbox(Stage):
             f'[sip]\nlisten = "udp:127.0.0.1:{self.port}"\n'
             f'[nats]\nservers = "nats://127.0.0.1:{nats}"\n'
             f"[decision]\n{long}"
-            f'[admin]\nlisten = "127.0.0.1:{self.admin}"\n'
+            f'[admin]\nlisten = "127.0.0.1:{self.side_port}"\n'
             f"[limits]\ntransactions = 1000000\n[runtime]\nshards = {CORES}\n{rules}"
         )
 
     def metric(self, name):
         """The sum of a metric over its labels, or None while there is no answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.side_port}/metrics", timeout=5) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return None
@@ -108,20 +109,11 @@ class Sigbox(Stage):
 class Kamailio(Stage):
     """Kamailio, and what a call meets: `direct`, `fallback`, or a decider over evapi: `node`, `silent`."""
 
-    def __init__(self, mode, fork=False):
-        super().__init__()
-        (self.evapi,) = free_ports(1, socket.SOCK_STREAM)
-        try:
-            self._start(mode, fork)
-        except BaseException:
-            self.close()
-            raise
-
     def _start(self, mode, fork):
         words = {
             "CHILDREN": CORES,
             "SIP_PORT": self.port,
-            "EVAPI_PORT": self.evapi,
+            "EVAPI_PORT": self.side_port,
             "GATEWAY_PORT": self.gateways[0],
             "FR_TIMER_MS": 60_000 if mode == "silent" else 5_000,
             "RUN": self.folder,
@@ -138,15 +130,15 @@ class Kamailio(Stage):
         eventually("kamailio listening for deciders", self._accepts)
         if mode == "node":
             gateways = ",".join(f"127.0.0.1:{port}" for port in (self.gateways if fork else self.gateways[:1]))
-            env = {"EVAPI_PORT": str(self.evapi), "GATEWAYS": gateways}
+            env = {"EVAPI_PORT": str(self.side_port), "GATEWAYS": gateways}
             self.decider = self.child("decider.js", ["node", PEER / "decider.js"], env)
             self.decider.wait_for("connected")
         elif mode == "silent":
-            self.enter_context(contextlib.closing(Drain(self.evapi)))
+            self.enter_context(contextlib.closing(Drain(self.side_port)))
 
     def _accepts(self):
         # Not by connecting: that would be a decider to Kamailio.
-        wanted = f"0100007F:{self.evapi:04X}"
+        wanted = f"0100007F:{self.side_port:04X}"
         lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()
         return any(line.split()[1] == wanted and line.split()[3] == "0A" for line in lines[1:])
 

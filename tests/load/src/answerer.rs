@@ -259,8 +259,7 @@ impl Answerer {
                 return;
             }
             Some(leg) if leg.has_bye || leg.bye_dropped => {
-                let is_repeated = true;
-                leg.has_bye |= is_repeated;
+                leg.has_bye = true;
                 self.seen_again(Method::Bye);
                 200
             }

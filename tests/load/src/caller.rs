@@ -174,11 +174,7 @@ impl Caller {
     ) {
         match timer {
             Timer::Repeat(transaction, interval) if self.repeats(slot, transaction) => {
-                let method = match transaction {
-                    Transaction::First => self.settings.scenario.method(),
-                    Transaction::Bye => Method::Bye,
-                    Transaction::Cancel => Method::Cancel,
-                };
+                let method = self.method(transaction);
                 self.tally
                     .sent_again(&mut self.calls[slot as usize], method);
                 self.send(slot, transaction, outboxes);
@@ -190,11 +186,7 @@ impl Caller {
                 self.set(now, interval, Timer::Repeat(transaction, interval), slot);
             }
             Timer::GiveUp(transaction) if self.waits(slot, transaction) => {
-                let method = match transaction {
-                    Transaction::First => self.settings.scenario.method(),
-                    Transaction::Bye => Method::Bye,
-                    Transaction::Cancel => Method::Cancel,
-                };
+                let method = self.method(transaction);
                 self.fail(now, slot, Failure::Timeout(method.name()));
             }
             Timer::HangUp => self.hang_up(now, due, slot, outboxes),
@@ -208,6 +200,14 @@ impl Caller {
                 self.free.push_back(slot);
             }
             Timer::Repeat(..) | Timer::GiveUp(_) => {}
+        }
+    }
+
+    fn method(&self, transaction: Transaction) -> Method {
+        match transaction {
+            Transaction::First => self.settings.scenario.method(),
+            Transaction::Bye => Method::Bye,
+            Transaction::Cancel => Method::Cancel,
         }
     }
 

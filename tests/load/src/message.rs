@@ -5,6 +5,10 @@ use smallvec::SmallVec;
 
 use crate::call_key::CallKey;
 
+/// The body of every INVITE and its 200.
+pub(crate) const SDP: &str = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                   m=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+
 /// Methods that take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {

@@ -39,19 +39,13 @@ impl fmt::Display for CallerReport {
         list(f, "failures", self.failures.iter())?;
         list(f, "responses", self.responses.iter())?;
         list(f, "sent again", self.retransmissions_sent.iter())?;
-        let odd = [
+        let events = [
             ("finals again", self.retransmissions_seen),
             ("second answers", self.second_answers),
             ("stray", self.stray),
             ("foreign", self.foreign),
         ];
-        list(
-            f,
-            "odd",
-            odd.iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(name, count)| (name, count)),
-        )?;
+        odd(f, &events)?;
         let latency = &self.latency;
         quantiles(f, "INVITE-180", latency.invite_to_180)?;
         quantiles(f, "INVITE-200", latency.invite_to_200)?;
@@ -72,7 +66,7 @@ impl fmt::Display for AnswererReport {
             self.invites, self.established, self.ended, self.cancelled, self.refused, self.requests
         )?;
         list(f, "seen again", self.retransmissions_seen.iter())?;
-        let odd = [
+        let events = [
             ("finals sent again", self.retransmissions_sent),
             ("unacknowledged", self.unacknowledged),
             ("BYE before ACK", self.bye_before_ack),
@@ -80,13 +74,7 @@ impl fmt::Display for AnswererReport {
             ("stray", self.stray),
             ("foreign", self.foreign),
         ];
-        list(
-            f,
-            "odd",
-            odd.iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(name, count)| (name, count)),
-        )?;
+        odd(f, &events)?;
         quantiles(f, "arrival", self.latency.invite_arrival)?;
         quantiles(f, "setup", self.latency.setup)?;
         cost(f, self.cost)
@@ -105,6 +93,12 @@ fn list<'a>(
         return Ok(());
     }
     writeln!(f, "  {title:<10} {}", counts.join(", "))
+}
+
+/// Counts that are zero when all goes well.
+fn odd(f: &mut fmt::Formatter<'_>, events: &[(&str, u64)]) -> fmt::Result {
+    let seen = events.iter().filter(|(_, count)| *count > 0);
+    list(f, "odd", seen.map(|(name, count)| (name, count)))
 }
 
 fn quantiles(f: &mut fmt::Formatter<'_>, title: &str, quantiles: Option<Quantiles>) -> fmt::Result {

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use sigbox_load::{
@@ -59,6 +59,17 @@ fn what_is_dropped_is_sent_again() {
     assert!(caller.retransmissions_sent["INVITE"] >= 40, "{caller:?}");
     assert!(caller.retransmissions_sent["BYE"] >= 40, "{caller:?}");
     assert_eq!(called.dropped, 120);
+}
+
+/// A program that does not outlive its test.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Most often it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn load(arguments: &[&str]) -> Output {
@@ -122,20 +133,22 @@ fn only_loopback_and_only_within_limits() {
 
 #[test]
 fn a_called_side_ends_with_its_report_on_sigterm() {
-    let mut uas = Command::new(env!("CARGO_BIN_EXE_sigbox-load"))
-        .args(["uas", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut uas = Started(
+        Command::new(env!("CARGO_BIN_EXE_sigbox-load"))
+            .args(["uas", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
     let mut line = String::new();
-    let mut errors = BufReader::new(uas.stderr.take().unwrap());
+    let mut errors = BufReader::new(uas.0.stderr.take().unwrap());
     errors.read_line(&mut line).unwrap();
-    let target = line.trim().strip_prefix("listening ").unwrap().to_owned();
+    let target = line.trim().strip_prefix("listening ").unwrap();
     let uac = load(&[
         "uac",
         "--target",
-        &target,
+        target,
         "--rate",
         "100",
         "--seconds",
@@ -143,11 +156,17 @@ fn a_called_side_ends_with_its_report_on_sigterm() {
         "--json",
     ]);
     assert!(uac.status.success(), "{uac:?}");
-    let pid = rustix::process::Pid::from_child(&uas);
+    let pid = rustix::process::Pid::from_child(&uas.0);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let output = uas.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut json = String::new();
+    uas.0
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut json)
+        .unwrap();
+    assert!(uas.0.wait().unwrap().success());
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(report["answerer"]["ended"], 10);
     assert_eq!(report.get("caller"), None);
 }

@@ -2,10 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use crate::message::{Message, value};
-
-const SDP: &str = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                   m=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+use crate::message::{Message, SDP, value};
 
 /// Ends of responses that are the same for all calls of one listener.
 #[derive(Debug)]

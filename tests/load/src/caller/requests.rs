@@ -5,10 +5,8 @@ use std::net::SocketAddrV4;
 use super::{CallerSettings, Scenario};
 use crate::call_key::CallKey;
 use crate::dialog::Dialog;
+use crate::message::SDP;
 use crate::template::Template;
-
-const SDP: &str = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                   m=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
 /// A request inside a dialog, or an ACK for a refusal: around what only the response knew.
 #[derive(Debug)]
