@@ -10,6 +10,7 @@ use sigbox_contracts::Event;
 use sigbox_wire::Uri;
 
 use super::interrupt::{block_on, interruption};
+use crate::phone::caller::CANCEL_PATIENCE;
 use crate::phone::events::{decision_of, is_settled};
 use crate::phone::terminal::{Tone, show};
 use crate::phone::{
@@ -85,7 +86,14 @@ async fn place(args: &Call) -> Result<bool> {
     let trace = Trace::new();
     let mut endpoint = Endpoint::bind("caller", local_address(next_hop)?, &trace)?;
     let listener = match &args.nats {
-        Some(url) => Some(Listener::connect(url, &args.prefix).await?),
+        Some(url) => match Listener::connect(url, &args.prefix).await {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                let cause = error.root_cause();
+                eprintln!("warning: {error}: {cause}; the ladder has no lane for the decider");
+                None
+            }
+        },
         None => None,
     };
     let mut caller = Caller::new(
@@ -106,6 +114,8 @@ async fn place(args: &Call) -> Result<bool> {
     };
     result.with_context(|| format!("the network refuses to carry messages to {next_hop}"))?;
     let report = caller.report();
+    // Who did not answer at all has nothing to announce either.
+    let listener = listener.filter(|_| report.answer != Answer::Silence);
     let events = match &listener {
         Some(listener) => {
             listener
@@ -194,7 +204,8 @@ fn complaint(args: &Call, report: &CallReport, expected: u16, next_hop: SocketAd
     match report.answer {
         Answer::Final { status, .. } => format!("expected {expected}, got {status}"),
         Answer::Unanswered => {
-            "it was never answered, and the CANCEL had no effect either".to_owned()
+            let waited = CANCEL_PATIENCE.as_secs();
+            format!("no final response to INVITE within {waited} s of its CANCEL, from {next_hop}")
         }
         Answer::Silence => {
             let waited = args.timeout;

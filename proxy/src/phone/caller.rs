@@ -151,6 +151,10 @@ pub struct Caller {
     report: CallReport,
 }
 
+/// How long a final response may take after the CANCEL. A server may need all of 64*T1 to give up on
+/// its own side (RFC 3261 §9.1) and then still answer.
+pub const CANCEL_PATIENCE: Duration = TIMEOUT.saturating_add(Duration::from_secs(1));
+
 const INVITE_CSEQ: u32 = 1;
 
 impl Caller {
@@ -226,7 +230,7 @@ impl Caller {
     fn send_cancel(&mut self, now: Instant, out: &mut Outbox) {
         self.cancel_at = None;
         self.phase = Phase::Cancelling {
-            give_up: now + TIMEOUT,
+            give_up: now + CANCEL_PATIENCE,
         };
         let cancel = self.request("CANCEL", &format!("<{}>", self.script.to), None);
         self.resends
