@@ -36,7 +36,7 @@ pub enum NodeError {
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The admin address cannot be bound.
-    #[error("cannot serve HTTP on {address}: {source}")]
+    #[error("cannot serve HTTP on {address}: {source}{}", admin_hint(source))]
     Admin {
         /// The configured address.
         address: SocketAddr,
@@ -67,6 +67,15 @@ pub enum NodeError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+fn admin_hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; is another sigbox running? Change `listen` under [admin], port 0 takes any that is free"
+        }
+        _ => "; see `listen` under [admin]",
+    }
 }
 
 fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> NodeError {
@@ -267,7 +276,8 @@ impl Node {
                 error!(
                     path = %path.display(),
                     errors = report.count(Severity::Error),
-                    "configuration not reloaded; the last good one stays"
+                    "configuration not reloaded; the last good one stays; run: sigbox check -c {}",
+                    path.display()
                 );
             }
         }
