@@ -135,18 +135,20 @@ impl Bus {
             events,
             refusal,
         } = connect::connect(&config.nats, name, &inbox).await?;
+        let mut subjects = Subjects::new(
+            shard,
+            config.nats.prefix.clone(),
+            config.nats.breaker,
+            shared.clone(),
+        );
+        subjects.know(&config.settings.tenant);
         Ok(Self {
             statistics: client.statistics(),
             client,
             answers,
             events,
             inbox,
-            subjects: Subjects::new(
-                shard,
-                config.nats.prefix.clone(),
-                config.nats.breaker,
-                shared.clone(),
-            ),
+            subjects,
             pending: Pending::default(),
             connection: None,
             notices: Notices::new(shard, &config.nats.servers, refusal, health, shared),

@@ -27,6 +27,22 @@ pub use shard::{ShardCounter, ShardMetrics};
 /// The content type of [`Metrics::render`]: the OpenMetrics text format, which Prometheus reads.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The kinds of [`Metrics::nats_event`].
+const NATS_EVENTS: [&str; 10] = [
+    "connected",
+    "disconnected",
+    "lame_duck",
+    "draining",
+    "closed",
+    "slow_consumer",
+    "authorization_violation",
+    "server_error",
+    "client_error",
+    "publish_failed",
+];
+const APPLIED: &str = "applied";
+const REFUSED: &str = "refused";
+
 /// Everything one node measures.
 #[derive(Debug)]
 pub struct Metrics {
@@ -117,10 +133,17 @@ impl Metrics {
         all.register_collector(Box::new(process::Process));
         let registry = all.sub_registry_with_prefix("sigbox");
         let shards = Arc::new(Shards::default());
-        let nats_events = Family::default();
+        let nats_events = Family::<KindLabel, Counter>::default();
         let breaker_open = Family::default();
         let breaker_transitions = Family::default();
-        let reloads = Family::default();
+        let reloads = Family::<ResultLabel, Counter>::default();
+        // What can be told apart from the start is there from the start: an alert sees the first one.
+        for kind in NATS_EVENTS {
+            drop(nats_events.get_or_create(&KindLabel { kind }));
+        }
+        for result in [APPLIED, REFUSED] {
+            drop(reloads.get_or_create(&ResultLabel { result }));
+        }
         let build = [
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("node", node.to_owned()),
@@ -194,6 +217,15 @@ impl Metrics {
         self.nats_events.get_or_create(&KindLabel { kind }).inc();
     }
 
+    /// There is a breaker for this query subject, closed so far.
+    pub fn breaker_added(&self, tenant: &str, class: &'static str) {
+        let tenant = tenant.to_owned();
+        drop(
+            self.breaker_open
+                .get_or_create(&SubjectLabels { tenant, class }),
+        );
+    }
+
     /// A shard's breaker for one query subject changed state.
     pub fn breaker_changed(
         &self,
@@ -221,7 +253,7 @@ impl Metrics {
 
     /// The configuration was read again.
     pub fn reloaded(&self, applied: bool) {
-        let result = if applied { "applied" } else { "refused" };
+        let result = if applied { APPLIED } else { REFUSED };
         self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 
@@ -315,6 +347,8 @@ mod tests {
             "sigbox_nats_connected 2",
             "sigbox_log_dropped_total 7",
             "sigbox_transactions 0",
+            "sigbox_reloads_total{result=\"refused\"} 0",
+            "sigbox_nats_events_total{kind=\"disconnected\"} 0",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

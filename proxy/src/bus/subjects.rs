@@ -55,6 +55,11 @@ impl Subjects {
         }
     }
 
+    /// Makes the subjects of a tenant, before anyone is asked.
+    pub(super) fn know(&mut self, tenant: &Arc<str>) {
+        self.position(tenant, Class::Invite);
+    }
+
     /// The position of the subject for a tenant's class; made when it is asked for first.
     pub(super) fn position(&mut self, tenant: &Arc<str>, class: Class) -> u16 {
         let known = self.tenants.iter().position(|known| known == tenant);
@@ -72,6 +77,9 @@ impl Subjects {
             trouble: Trouble::none(),
             why: String::new(),
         }));
+        for class in Class::ALL {
+            self.metrics.breaker_added(tenant, class.slug());
+        }
         self.tenants.push(tenant.clone());
         self.tenants.len() - 1
     }
