@@ -226,7 +226,7 @@ impl Core {
         };
         // Without these nobody could match it, and it could not be acknowledged.
         let named = [HeaderId::From, HeaderId::To, HeaderId::CallId];
-        if named.iter().any(|id| response.header(*id).is_none()) {
+        if named.iter().any(|id| !response.has(*id)) {
             return self.counters.add(Counter::DropMalformed);
         }
         let leads_back = vias.next().flatten().is_some();

@@ -442,7 +442,7 @@ fn write_one_record_route(settings: &Settings, listener: ListenerId, out: &mut V
 
 /// Takes the first `count` Route values away.
 pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: usize) {
-    if count == 0 || request.header(HeaderId::Route).is_none() {
+    if count == 0 || !request.has(HeaderId::Route) {
         return;
     }
     let mut first = true;

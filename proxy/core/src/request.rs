@@ -88,8 +88,11 @@ impl Core {
     ) {
         let now = arrival.now;
         // An answer made without a transaction, or by one that is gone, has the tag of this request.
-        let own_tag = self.secret().tag(arrival.fingerprint);
-        if known.is_none() && read.to.tag() == Some(&own_tag[..]) {
+        let has_own_tag = || {
+            let own_tag = self.secret().tag(arrival.fingerprint);
+            read.to.tag() == Some(&own_tag[..])
+        };
+        if known.is_none() && has_own_tag() {
             return self.counters().add(Counter::DropAbsorbedAck);
         }
         let mut forward = known.is_none();
@@ -247,7 +250,7 @@ impl Core {
         if read.max_forwards == Some(0) {
             return refusal(483, Counter::RejectMaxForwards);
         }
-        if request.header(HeaderId::ProxyRequire).is_some() {
+        if request.has(HeaderId::ProxyRequire) {
             let mut extra = Vec::new();
             // A line for a line: the answer must not outgrow a request that may be forged.
             for header in request.all(HeaderId::ProxyRequire) {

@@ -198,5 +198,5 @@ pub(crate) fn may_be_asked(request: Message<'_>) -> bool {
     !matches!(
         request.method(),
         Method::Ack | Method::Cancel | Method::Bye | Method::Prack | Method::Update | Method::Info
-    ) && request.header(HeaderId::To).is_some()
+    ) && request.has(HeaderId::To)
 }

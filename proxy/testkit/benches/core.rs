@@ -2,6 +2,12 @@
 //! `scripts/budgets` holds the counts against docs/budgets.toml.
 
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark panics"
+)]
+#![allow(
     missing_docs,
     reason = "the names of the benchmarks say what they measure"
 )]
@@ -10,7 +16,7 @@ use std::hint::black_box;
 
 use gungraun::prelude::*;
 use sigbox_testkit::{Replay, Step};
-use sigbox_wire::{Index, Limits, Message};
+use sigbox_wire::{Index, Limits, Message, peek};
 
 struct Received {
     text: String,
@@ -36,6 +42,19 @@ fn read(received: &mut Received) {
         limits,
     } = received;
     black_box(index.parse(black_box(text.as_bytes()), limits)).expect("it is well formed");
+}
+
+fn datagram(step: Step) -> String {
+    let replay = Replay::before(step);
+    replay.upcoming().expect("it is a message").to_owned()
+}
+
+#[library_benchmark(setup = datagram)]
+#[bench::invite(Step::Invite)]
+#[bench::answer(Step::Answer)]
+fn look(datagram: String) -> String {
+    black_box(peek(black_box(datagram.as_bytes())));
+    datagram
 }
 
 #[library_benchmark(setup = received)]
@@ -88,6 +107,6 @@ fn timers(mut replay: Replay) -> Replay {
     replay
 }
 
-library_benchmark_group!(name = wire, benchmarks = [parse, validate]);
+library_benchmark_group!(name = wire, benchmarks = [look, parse, validate]);
 library_benchmark_group!(name = core, benchmarks = [step, call, timers]);
 main!(library_benchmark_groups = [wire, core]);

@@ -108,6 +108,14 @@ impl Replay {
         assert!(self.core.is_empty(), "transactions are left");
     }
 
+    /// The message that the next step receives, unless that is a decision.
+    pub fn upcoming(&self) -> Option<&str> {
+        match self.inputs.front()? {
+            (_, Event::Message(_, text)) => Some(text),
+            (_, Event::Decision(..)) => None,
+        }
+    }
+
     /// What the last step put out.
     pub fn outputs(&self) -> &Outputs {
         &self.out

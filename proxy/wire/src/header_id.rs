@@ -162,6 +162,13 @@ impl HeaderId {
         }
     }
 
+    /// Whether a line that starts with this letter may be this header.
+    pub(crate) const fn may_start_with(self, letter: u8) -> bool {
+        let name = self.name().as_bytes();
+        let is_long = matches!(name, [first, ..] if first.eq_ignore_ascii_case(&letter));
+        is_long || matches!(self.compact(), Some(compact) if compact.eq_ignore_ascii_case(&letter))
+    }
+
     /// Headers that every SIP element reads and that may stand once only: two of them, read
     /// differently by two hops, are how a request is smuggled.
     pub(crate) const fn is_single(self) -> bool {
@@ -187,7 +194,9 @@ mod tests {
             assert_eq!(HeaderId::from_name(name.as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_uppercase().as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_lowercase().as_bytes()), id);
+            assert!(id.may_start_with(name.as_bytes()[0].to_ascii_lowercase()));
             if let Some(letter) = id.compact() {
+                assert!(id.may_start_with(letter.to_ascii_uppercase()));
                 assert_eq!(HeaderId::from_name(&[letter]), id);
                 assert_eq!(HeaderId::from_name(&[letter.to_ascii_uppercase()]), id);
             }

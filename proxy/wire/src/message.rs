@@ -109,6 +109,11 @@ impl<'a> Message<'a> {
         self.all(id).next()
     }
 
+    /// Whether there is a header with this id.
+    pub fn has(&self, id: HeaderId) -> bool {
+        self.index.find(id).is_some()
+    }
+
     /// The headers with this id in order. All headers without an id are [`HeaderId::Other`].
     pub fn all(&self, id: HeaderId) -> impl Iterator<Item = Header<'a>> + use<'a> {
         self.read(self.index.tail(id))

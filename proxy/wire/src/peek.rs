@@ -6,9 +6,9 @@ use crate::chars::{is_lws, is_token, trim_end};
 use crate::grammar::skip_sws;
 use crate::header_id::HeaderId;
 use crate::lines::Line;
+use crate::params::Params;
 use crate::start_line::StartLine;
 use crate::values::Values;
-use crate::via::Via;
 
 /// What a datagram is, and what tells which shard must see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,14 @@ pub fn peek(raw: &[u8]) -> Peek<'_> {
     }
     let (first, headers) = (&message[..line.end], &message[line.next..]);
     if StartLine::is_response(first) {
-        let via = find(headers, HeaderId::Via)
-            .map(Values::first)
-            .map(Via::parse);
-        let branch = via
-            .and_then(Result::ok)
-            .and_then(|via| via.branch())
-            .unwrap_or_default();
-        return Peek::Response { branch };
+        let via = find(headers, HeaderId::Via).map(Values::first);
+        // Nothing before its parameters can hold a semicolon in a Via that parses.
+        let params = via.and_then(|via| Some(Params::of(&via[memchr(b';', via)?..])));
+        return Peek::Response {
+            branch: params
+                .and_then(|params| params.value("branch"))
+                .unwrap_or_default(),
+        };
     }
     if is_request_line(first) {
         return Peek::Request {
@@ -75,18 +75,22 @@ fn is_request_line(line: &[u8]) -> bool {
 fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
     let mut at = 0;
     loop {
-        let line = Line::logical(headers, at);
-        let text = &headers[line.start..line.end];
-        if text.is_empty() {
-            return None;
+        match &headers[at..] {
+            [] | [b'\r', b'\n', ..] => return None,
+            [letter, ..] if id.may_start_with(*letter) => {
+                let line = Line::logical(headers, at);
+                let text = &headers[line.start..line.end];
+                let (name, value) = text.split_at(memchr(b':', text).unwrap_or(text.len()));
+                if let [b':', value @ ..] = value
+                    && HeaderId::from_name(trim_end(name)) == id
+                {
+                    return Some(trim_end(skip_sws(value)));
+                }
+                at = line.next;
+            }
+            // Most lines are of no interest; the continuation of one is a line of none either.
+            line => at += 1 + memchr(b'\n', line)?,
         }
-        let (name, value) = text.split_at(memchr(b':', text).unwrap_or(text.len()));
-        if let [b':', value @ ..] = value
-            && HeaderId::from_name(trim_end(name)) == id
-        {
-            return Some(trim_end(skip_sws(value)));
-        }
-        at = line.next;
     }
 }
 

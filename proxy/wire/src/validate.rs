@@ -94,8 +94,6 @@ impl<'a> Message<'a> {
             HeaderId::CallId,
             HeaderId::CSeq,
         ];
-        self.is_request()
-            && self.method() != Method::Ack
-            && needed.iter().all(|id| self.index().find(*id).is_some())
+        self.is_request() && self.method() != Method::Ack && needed.iter().all(|id| self.has(*id))
     }
 }
