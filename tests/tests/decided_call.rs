@@ -102,21 +102,38 @@ fn the_query_says_what_the_caller_asked() -> Result<()> {
     Ok(())
 }
 
+/// The system hands the datagrams of one peer to one shard's socket, so there are several: answers arrive at the shard of
+/// their call and at the other one.
 #[test]
 fn two_shards_share_the_calls() -> Result<()> {
-    let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
-    let stage = Stage::routing_with(&bob, |setup| setup.set("runtime", "shards", "2"))?;
+    let alice = Phone::new("alice")?;
+    let callees = (0..8)
+        .map(|_| Phone::new("callee"))
+        .collect::<Result<Vec<_>>>()?;
+    let hops: Vec<String> = callees.iter().map(Phone::hop).collect();
+    let stage = Stage::with(
+        |setup| setup.set("runtime", "shards", "2"),
+        move |query| {
+            let user = query.json["request_uri"]["user"]
+                .as_str()
+                .unwrap_or_default();
+            let number: usize = user.parse().unwrap_or_default();
+            Answer::route_to(&hops[number % hops.len()])
+        },
+    )?;
     let sigbox = &stage.sigbox;
 
-    for _ in 0..20 {
-        let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-        let invite = bob.expect_request("INVITE")?;
-        bob.reply(&invite, 180, "Ringing")?;
-        bob.reply(&invite, 200, "OK")?;
-        call.expect(180)?;
+    for number in 0..24 {
+        let callee = &callees[number % callees.len()];
+        let call = alice.call(sigbox.sip(), &sigbox.uri(&number.to_string()))?;
+        let invite = callee.ring(&call)?;
+        callee.reply(&invite, 200, "OK")?;
         let mut dialog = call.establish()?;
-        bob.expect_request("ACK")?;
-        dialog.hang_up(&bob)?;
+        callee.expect_request("ACK")?;
+        dialog.hang_up(callee)?;
     }
+    sigbox.wait_for_metrics("messages to pass between the shards", |metrics| {
+        metrics.sum("sigbox_shard_handoffs_total", &[]) > 0.0
+    })?;
     sigbox.wait_until_idle()
 }
