@@ -46,6 +46,11 @@ impl Answer {
         Self::routes("serial", &[hop.to_owned()])
     }
 
+    /// Tries next hops one after another.
+    pub fn serial(hops: &[String]) -> Self {
+        Self::routes("serial", hops)
+    }
+
     /// Rings all next hops at once.
     pub fn parallel(hops: &[String]) -> Self {
         Self::routes("parallel", hops)

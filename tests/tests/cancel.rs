@@ -1,7 +1,7 @@
-//! CANCEL after the call was forwarded: FAULTS T1, T2, T15.
+//! CANCEL after the call was forwarded: FAULTS T1, T2, T15, and D13 in passing.
 
 use anyhow::Result;
-use e2e::{Phone, Setup};
+use e2e::{Answer, Phone, Setup, Stage};
 
 #[test]
 fn t1_cancel_is_held_until_the_callee_shows_a_sign_of_life() -> Result<()> {
@@ -62,6 +62,24 @@ fn t2_a_refusal_that_crosses_the_cancel_is_forwarded_once() -> Result<()> {
         sigbox.wait_until_idle()?;
     }
     Ok(())
+}
+
+#[test]
+fn d13_a_cancelled_call_does_not_move_on_to_the_next_route() -> Result<()> {
+    let (alice, bob, carol) = (
+        Phone::new("alice")?,
+        Phone::new("bob")?,
+        Phone::new("carol")?,
+    );
+    let stage = Stage::always(Answer::serial(&[bob.hop(), carol.hop()]))?;
+    let call = alice.call(stage.sigbox.sip(), &stage.sigbox.uri("bob"))?;
+    let invite = bob.ring(&call)?;
+    call.cancel()?;
+    bob.stop_ringing(&invite)?;
+    let [_, terminated] = alice.expect_each([(200, "CANCEL"), (487, "INVITE")])?;
+    call.acknowledge(&terminated)?;
+    carol.expect_quiet(stage.sigbox.sip())?;
+    stage.sigbox.wait_until_idle()
 }
 
 #[test]
