@@ -7,6 +7,7 @@ use sigbox_testkit::{Replay, Step};
 fn a_query_about_an_ordinary_invite_is_written_without_allocating() {
     let replay = Replay::before(Step::Decision);
     let suspended = replay.suspended();
+    let local = &replay.settings().listeners[0];
     let options = QueryOptions {
         node: "edge-1".into(),
         headers: vec!["p-preferred-identity".into(), "date".into()],
@@ -15,8 +16,7 @@ fn a_query_about_an_ordinary_invite_is_written_without_allocating() {
     };
     let mut out = Vec::with_capacity(QueryOptions::MAX_BYTES);
     let counted = allocation_counter::measure(|| {
-        let written = suspended
-            .map(|suspended| write_query(&suspended, replay.listener(), &options, &mut out));
+        let written = suspended.map(|suspended| write_query(&suspended, local, &options, &mut out));
         assert_eq!(written, Some(Ok(())));
     });
     assert_eq!(counted.count_total, 0, "{}", out.escape_ascii());

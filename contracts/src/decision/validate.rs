@@ -83,8 +83,7 @@ impl Decision {
             "/routes",
         )?;
         for (index, route) in self.routes.iter().enumerate() {
-            let at = format!("/routes/{index}");
-            check_one_route(route, &at)?;
+            check_one_route(route).map_err(|invalid| invalid.under(&format!("/routes/{index}")))?;
             if route.group.is_some() != first.group.is_some() {
                 return Err(missing(
                     format!(
@@ -145,7 +144,10 @@ impl Decision {
         self.contacts
             .iter()
             .enumerate()
-            .try_for_each(|(index, contact)| check_contact(contact, &format!("/contacts/{index}")))
+            .try_for_each(|(index, contact)| {
+                check_contact(contact)
+                    .map_err(|invalid| invalid.under(&format!("/contacts/{index}")))
+            })
     }
 
     /// Reason phrase and headers of a response of ours.
@@ -166,7 +168,7 @@ impl Decision {
                 ));
             }
         }
-        check_headers(&self.headers, "/headers")
+        check_headers(&self.headers).map_err(|invalid| invalid.under("/headers"))
     }
 
     /// Refuses a field of another action: it would be ignored, and whoever wrote it believes otherwise. A document
@@ -201,68 +203,66 @@ impl Decision {
     }
 }
 
-fn check_one_route(route: &Route, at: &str) -> Checked {
+/// Pointers are relative to the route: only a refusal is worth writing one out for.
+fn check_one_route(route: &Route) -> Checked {
     if let Some(text) = &route.uri {
-        uri(&format!("{at}/uri"), text, SIP_OR_TEL)?;
+        uri("/uri", text, SIP_OR_TEL)?;
     }
     if let Some(text) = &route.dst_uri {
-        uri(&format!("{at}/dst_uri"), text, SIP)?;
+        uri("/dst_uri", text, SIP)?;
     }
     if let Some(text) = &route.path {
-        one_line(&format!("{at}/path"), text)?;
+        one_line("/path", text)?;
     }
     if let Some(text) = &route.socket {
-        one_line(&format!("{at}/socket"), text)?;
+        one_line("/socket", text)?;
     }
-    check_headers(&route.headers, &format!("{at}/headers"))?;
+    check_headers(&route.headers).map_err(|invalid| invalid.under("/headers"))?;
     if let Some(ms) = route.fr_timer {
-        within(&format!("{at}/fr_timer"), ms, Limits::MAX_TIMER_MS)?;
+        within("/fr_timer", ms, Limits::MAX_TIMER_MS)?;
     }
     if let Some(ms) = route.fr_inv_timer {
-        within(&format!("{at}/fr_inv_timer"), ms, Limits::MAX_TIMER_MS)?;
+        within("/fr_inv_timer", ms, Limits::MAX_TIMER_MS)?;
     }
     if let Some(name) = &route.gateways {
         Slug::new(name.as_str()).map_err(|error| {
-            Invalid::new(
-                InvalidReason::BadName,
-                format!("{at}/gateways"),
-                error.to_string(),
-            )
+            Invalid::new(InvalidReason::BadName, "/gateways", error.to_string())
         })?;
     }
     Ok(())
 }
 
-fn check_contact(contact: &Contact, at: &str) -> Checked {
+fn check_contact(contact: &Contact) -> Checked {
     if contact.uri.is_empty() {
-        return Err(missing(format!("{at}/uri"), "a contact has a URI"));
+        return Err(missing("/uri", "a contact has a URI"));
     }
-    uri(&format!("{at}/uri"), &contact.uri, SIP_OR_TEL)?;
+    uri("/uri", &contact.uri, SIP_OR_TEL)?;
     match contact.q {
         Some(q) if !(0.0..=1.0).contains(&q) => Err(Invalid::new(
             InvalidReason::BadNumber,
-            format!("{at}/q"),
+            "/q",
             format!("{q} is not between 0 and 1"),
         )),
         _ => Ok(()),
     }
 }
 
-fn check_headers(headers: &HeaderEdits, at: &str) -> Checked {
+/// Pointers are relative to the headers.
+fn check_headers(headers: &HeaderEdits) -> Checked {
     for (name, edit) in [("from", &headers.from), ("to", &headers.to)] {
         let Some(edit) = edit else { continue };
         if let Some(display) = &edit.display {
-            one_line(&format!("{at}/{name}/display"), display)?;
+            one_line(&format!("/{name}/display"), display)?;
         }
         if let Some(text) = &edit.uri {
-            uri(&format!("{at}/{name}/uri"), text, SIP_OR_TEL)?;
+            uri(&format!("/{name}/uri"), text, SIP_OR_TEL)?;
         }
     }
     if let Some(lines) = &headers.extra {
-        extra_lines(&format!("{at}/extra"), lines)?;
+        extra_lines("/extra", lines)?;
     }
     for (name, value) in &headers.set {
-        let mut pointer = format!("{at}/set");
+        let mut pointer = "/set".to_owned();
         crate::read::push_token(&mut pointer, name);
         header_name(&pointer, name)?;
         one_line(&pointer, value)?;
@@ -282,7 +282,7 @@ fn check_headers(headers: &HeaderEdits, at: &str) -> Checked {
         .remove
         .iter()
         .enumerate()
-        .try_for_each(|(index, name)| header_name(&format!("{at}/remove/{index}"), name))
+        .try_for_each(|(index, name)| header_name(&format!("/remove/{index}"), name))
 }
 
 fn missing(pointer: impl Into<String>, detail: &str) -> Invalid {

@@ -116,11 +116,6 @@ impl Replay {
         }
     }
 
-    /// What the last step put out.
-    pub fn outputs(&self) -> &Outputs {
-        &self.out
-    }
-
     /// The request that the last step suspended.
     pub fn suspended(&self) -> Option<Suspended<'_>> {
         self.core.suspended(self.now, self.query()?)
@@ -129,11 +124,6 @@ impl Replay {
     /// What the proxy was told.
     pub fn settings(&self) -> &Settings {
         self.core.settings()
-    }
-
-    /// The socket that everything goes through.
-    pub fn listener(&self) -> &Listener {
-        &self.core.settings().listeners[0]
     }
 
     /// An INVITE with the headers and body that a desk phone sends: 15 header lines, 731 bytes.

@@ -24,12 +24,15 @@ const PROTECTED: &[&str] = &[
 
 /// Text within a line: no control character but a tab.
 pub(super) fn one_line(pointer: &str, text: &str) -> Checked {
-    match text.chars().find(|c| c.is_ascii_control() && *c != '\t') {
+    match text.bytes().find(|b| b.is_ascii_control() && *b != b'\t') {
         None => Ok(()),
         Some(control) => Err(Invalid::new(
             InvalidReason::HeaderInjection,
             pointer,
-            format!("contains {control:?}, which would end the line or is not text"),
+            format!(
+                "contains {:?}, which would end the line or is not text",
+                char::from(control)
+            ),
         )),
     }
 }
@@ -93,8 +96,8 @@ pub(super) fn uri(pointer: &str, text: &str, schemes: &[&str]) -> Checked {
     };
     if rest.is_empty()
         || !text
-            .chars()
-            .all(|c| c.is_ascii_graphic() && !"<>\"".contains(c))
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
     {
         return Err(Invalid::new(
             InvalidReason::BadUri,
