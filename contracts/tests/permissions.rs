@@ -27,9 +27,10 @@ fn binaries() -> Vec<PathBuf> {
         .chain(std::env::split_paths(&path).map(|folder| folder.join("nats-server")))
         .filter(|binary| binary.is_file())
         .collect();
-    if found.is_empty() {
-        eprintln!("no nats-server is installed; run scripts/bootstrap test");
-    }
+    assert!(
+        !found.is_empty(),
+        "no nats-server is installed; run scripts/bootstrap test"
+    );
     found
 }
 
