@@ -5,6 +5,7 @@
 //! before it takes the next. There is no task, channel or lock per call, and nothing in here waits.
 
 mod clock;
+mod datagrams;
 mod drain;
 mod output;
 mod parts;
@@ -31,6 +32,7 @@ pub use clock::Clock;
 pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, channels};
 pub use steer::Steer;
 
+use self::datagrams::Received;
 use self::drain::Drain;
 use self::output::Failed;
 use self::socket::Socket;
@@ -42,9 +44,6 @@ use crate::metrics::{ShardCounter, ShardMetrics};
 
 /// How many things are taken from one source before the others have their turn.
 const BATCH: usize = 64;
-
-/// The longest datagram there is (RFC 768 over IPv4; IPv6 adds 20 bytes that nobody sends).
-const LONGEST_DATAGRAM: usize = 65_535;
 
 /// Why a shard cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +70,7 @@ pub struct Shard {
     peers: Vec<ShardHandle>,
     queues: ShardQueues,
     lookups: mpsc::Sender<Lookup>,
-    /// Where datagrams are read into.
-    buffer: Vec<u8>,
+    received: Received,
     /// What failed while outputs were carried out; the core hears of it afterwards.
     failed: VecDeque<Failed>,
     /// Queries that a connection took along when it went.
@@ -135,7 +133,7 @@ impl Shard {
             peers: parts.peers,
             queues: parts.queues,
             lookups: parts.lookups,
-            buffer: vec![0; LONGEST_DATAGRAM],
+            received: Received::new(),
             failed: VecDeque::new(),
             lost: Vec::new(),
             answered: None,
@@ -263,33 +261,43 @@ impl Shard {
     }
 
     fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut received = std::mem::take(&mut self.received);
         let mut again = false;
         for position in 0..self.sockets.len() {
             // A socket that would have more keeps the flag; one that is empty has left its waker.
-            again |= (0..BATCH).all(|_| self.poll_socket(cx, position, &mut buffer));
+            let batches = BATCH / datagrams::BATCH;
+            again |= (0..batches).all(|_| self.poll_socket(cx, position, &mut received));
             self.sockets[position].poll_backlog(cx, &self.metrics);
         }
-        self.buffer = buffer;
+        self.received = received;
         again
     }
 
-    /// Takes one datagram; `false` when there is none.
-    fn poll_socket(&mut self, cx: &mut Context<'_>, position: usize, buffer: &mut [u8]) -> bool {
-        match self.sockets[position].poll_receive(cx, buffer) {
+    /// Takes one batch of datagrams; `false` when there is none.
+    fn poll_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        position: usize,
+        received: &mut Received,
+    ) -> bool {
+        match self.sockets[position].poll_receive(cx, received) {
             Poll::Pending => false,
             Poll::Ready(Err(error)) => {
                 self.metrics.add(ShardCounter::UdpReceiveErrors);
                 tracing::debug!(%error, "a datagram could not be read");
                 true
             }
-            Poll::Ready(Ok((length, peer))) => {
-                self.metrics.add(ShardCounter::UdpReceived);
-                self.metrics
-                    .add_many(ShardCounter::UdpReceivedBytes, length as u64);
+            Poll::Ready(Ok(())) => {
                 // At most 65,536 listeners, by configuration.
                 let listener = ListenerId(u16::try_from(position).unwrap_or_default());
-                self.on_datagram(listener, peer, &buffer[..length]);
+                self.now = self.clock.now();
+                for (peer, bytes) in received.datagrams() {
+                    self.metrics.add(ShardCounter::UdpReceived);
+                    self.metrics
+                        .add_many(ShardCounter::UdpReceivedBytes, bytes.len() as u64);
+                    self.on_datagram(listener, peer, bytes);
+                }
+                self.carry_out();
                 true
             }
         }
@@ -316,6 +324,7 @@ impl Shard {
         }
     }
 
+    /// Hands a message to the core. What that wants done is for [`Self::carry_out`], once for many.
     fn on_message(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8]) {
         let flow = Flow {
             transport: Transport::Udp,
@@ -323,16 +332,20 @@ impl Shard {
             connection: None,
             peer,
         };
-        self.feed(Input::Message { flow, bytes });
+        let input = Input::Message { flow, bytes };
+        self.core.handle(self.now, input, &mut self.out);
     }
 
     fn poll_handoffs(&mut self, cx: &mut Context<'_>) -> bool {
+        self.now = self.clock.now();
         for _ in 0..BATCH {
             let Poll::Ready(Some(handoff)) = self.queues.handoffs.poll_recv(cx) else {
+                self.carry_out();
                 return false;
             };
             self.on_message(handoff.listener, handoff.peer, &handoff.bytes);
         }
+        self.carry_out();
         true
     }
 

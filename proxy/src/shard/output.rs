@@ -1,18 +1,20 @@
 //! Carrying out what the core wants done.
 
-use std::net::IpAddr;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
 use sigbox_core::{
-    BranchToken, FallbackCause, Flow, Input, Outcome, Output, Settings, Ticket, Token, Transport,
+    BranchToken, FallbackCause, Input, ListenerId, Outcome, Output, Settings, Ticket, Token,
 };
+use smallvec::SmallVec;
 
-use super::socket::Sent;
-use super::{Lookup, Shard};
+use super::socket::Socket;
+use super::{Lookup, Shard, datagrams};
 use crate::bus::unix_ms;
 use crate::config::Config;
-use crate::metrics::ShardCounter;
+use crate::metrics::{ShardCounter, ShardMetrics};
 
 /// What did not work at once, and the core must hear.
 #[derive(Debug)]
@@ -59,6 +61,37 @@ pub(super) fn core_settings(config: &Config) -> Arc<Settings> {
     settings
 }
 
+/// Consecutive datagrams for one socket.
+struct Run<'o> {
+    listener: ListenerId,
+    datagrams: SmallVec<[(SocketAddr, &'o [u8]); datagrams::BATCH]>,
+    /// The branches that have to hear when one cannot be sent.
+    branches: SmallVec<[Option<BranchToken>; datagrams::BATCH]>,
+}
+
+impl Run<'_> {
+    fn send(
+        &mut self,
+        sockets: &mut [Socket],
+        metrics: &ShardMetrics,
+        failed: &mut VecDeque<Failed>,
+    ) {
+        let branches = &self.branches;
+        let refused = |at: usize| {
+            if let Some(branch) = branches.get(at).copied().flatten() {
+                failed.push_back(Failed::Send(branch));
+            }
+        };
+        match sockets.get_mut(usize::from(self.listener.0)) {
+            Some(socket) => socket.send(&self.datagrams, metrics, refused),
+            // The core knows no other listeners than there are sockets.
+            None => (0..branches.len()).for_each(refused),
+        }
+        self.datagrams.clear();
+        self.branches.clear();
+    }
+}
+
 impl Shard {
     /// Gives one thing to the core and carries out what comes of it.
     pub(super) fn feed(&mut self, input: Input<'_>) {
@@ -72,6 +105,7 @@ impl Shard {
         loop {
             if !self.out.is_empty() {
                 let outputs = self.out.take();
+                self.send_all(&outputs);
                 for output in &outputs {
                     self.carry_out_one(output);
                 }
@@ -87,17 +121,8 @@ impl Shard {
 
     fn carry_out_one(&mut self, output: &Output) {
         match output {
-            Output::Send {
-                flow,
-                bytes,
-                branch,
-            } => {
-                if !self.send(flow, bytes)
-                    && let Some(branch) = branch
-                {
-                    self.failed.push_back(Failed::Send(*branch));
-                }
-            }
+            // Sent already, with the others.
+            Output::Send { .. } => {}
             Output::Query { token } => {
                 if let Err(cause) = self.ask(*token) {
                     self.failed.push_back(Failed::Ask(*token, cause));
@@ -148,19 +173,30 @@ impl Shard {
         }
     }
 
-    /// `false` when it cannot be sent at all.
-    fn send(&mut self, flow: &Flow, bytes: &Range<usize>) -> bool {
-        let socket = self.sockets.get_mut(usize::from(flow.listener.0));
-        match (flow.transport, socket) {
-            (Transport::Udp, Some(socket)) => {
-                socket.send(flow.peer, self.out.bytes(bytes), &self.metrics) != Sent::Failed
+    /// Sends what is to be sent, in order for each socket, with as few system calls as there can be.
+    fn send_all(&mut self, outputs: &[Output]) {
+        let mut run = Run {
+            listener: ListenerId(0),
+            datagrams: SmallVec::new(),
+            branches: SmallVec::new(),
+        };
+        for output in outputs {
+            let Output::Send {
+                flow,
+                bytes,
+                branch,
+            } = output
+            else {
+                continue;
+            };
+            if run.listener != flow.listener || run.datagrams.len() == datagrams::BATCH {
+                run.send(&mut self.sockets, &self.metrics, &mut self.failed);
             }
-            // Only UDP sockets can be configured so far.
-            _ => {
-                self.metrics.add(ShardCounter::UdpDropSendFailed);
-                false
-            }
+            run.listener = flow.listener;
+            run.datagrams.push((flow.peer, self.out.bytes(bytes)));
+            run.branches.push(*branch);
         }
+        run.send(&mut self.sockets, &self.metrics, &mut self.failed);
     }
 
     fn ask(&mut self, token: Token) -> Result<(), FallbackCause> {

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::ReadBuf;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::datagrams::{self, Received};
 use crate::metrics::{ShardCounter, ShardMetrics};
 
 /// How many datagrams wait for a full send buffer to drain. A buffer that stays full that long means
@@ -22,17 +23,6 @@ pub(super) struct Socket {
     backlog: VecDeque<(SocketAddr, Box<[u8]>)>,
 }
 
-/// What became of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// It is in the system's hands, or waits for room there.
-    Taken,
-    /// There was no room; it is as if the network had lost it.
-    Dropped,
-    /// The system refuses to send it at all.
-    Failed,
-}
-
 impl Socket {
     /// Must be called on the shard's runtime.
     pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
@@ -42,63 +32,98 @@ impl Socket {
         })
     }
 
-    /// The next datagram, into `buffer`.
+    /// Receives what waits, up to a batch. Must be called until it is pending, as it asks for being woken only then.
     pub(super) fn poll_receive(
         &self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let mut into = ReadBuf::new(buffer);
-        self.io
-            .poll_recv_from(cx, &mut into)
-            .map_ok(|peer| (into.filled().len(), peer))
-    }
-
-    /// Sends one datagram, never waiting.
-    pub(super) fn send(&mut self, peer: SocketAddr, bytes: &[u8], metrics: &ShardMetrics) -> Sent {
-        if self.backlog.is_empty() {
-            match self.io.try_send_to(bytes, peer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return count(outcome, metrics),
+        into: &mut Received,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let received = self.io.try_io(Interest::READABLE, || {
+                into.fill(&self.io)?;
+                // A batch that is not full emptied the socket: the next datagram raises its readiness again, and the
+                // system call that only says so is saved. Nothing else ends a batch early, as the system reports no
+                // ICMP errors to an unconnected socket that did not ask for them.
+                if into.is_full() {
+                    Ok(())
+                } else {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+            });
+            match received {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                Err(_) if into.is_empty() => {}
+                _ => return Poll::Ready(Ok(())),
             }
         }
-        if self.backlog.len() >= BACKLOG {
-            metrics.add(ShardCounter::UdpDropSendBuffer);
-            return Sent::Dropped;
+    }
+
+    /// Sends datagrams in order, never waiting, and tells `failed` which of them the system refuses.
+    pub(super) fn send(
+        &mut self,
+        datagrams: &[(SocketAddr, &[u8])],
+        metrics: &ShardMetrics,
+        mut failed: impl FnMut(usize),
+    ) {
+        let mut done = 0;
+        while self.backlog.is_empty() && done < datagrams.len() {
+            let sent = match datagrams[done..] {
+                [(peer, bytes)] => self.io.try_send_to(bytes, peer).map(|_| 1),
+                ref several => self
+                    .io
+                    .try_io(Interest::WRITABLE, || datagrams::send(&self.io, several)),
+            };
+            match sent {
+                Ok(sent) => {
+                    count_sent(&datagrams[done..done + sent], metrics);
+                    done += sent;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    count_refused(&error, metrics);
+                    failed(done);
+                    done += 1;
+                }
+            }
         }
-        self.backlog.push_back((peer, bytes.into()));
-        Sent::Taken
+        for (peer, bytes) in &datagrams[done..] {
+            if self.backlog.len() < BACKLOG {
+                self.backlog.push_back((*peer, (*bytes).into()));
+            } else {
+                // As if the network had lost it.
+                metrics.add(ShardCounter::UdpDropSendBuffer);
+            }
+        }
     }
 
     /// Sends what waits, as far as there is room now.
     pub(super) fn poll_backlog(&mut self, cx: &mut Context<'_>, metrics: &ShardMetrics) {
         while let Some((peer, bytes)) = self.backlog.front() {
-            let Poll::Ready(outcome) = self.io.poll_send_to(cx, bytes, *peer) else {
-                return;
-            };
-            count(outcome, metrics);
+            match self.io.poll_send_to(cx, bytes, *peer) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(_)) => count_sent(&[(*peer, bytes)], metrics),
+                Poll::Ready(Err(error)) => count_refused(&error, metrics),
+            }
             self.backlog.pop_front();
         }
     }
 }
 
-fn count(outcome: io::Result<usize>, metrics: &ShardMetrics) -> Sent {
-    match outcome {
-        Ok(sent) => {
-            metrics.add(ShardCounter::UdpSent);
-            metrics.add_many(ShardCounter::UdpSentBytes, sent as u64);
-            Sent::Taken
-        }
-        Err(error) => {
-            let too_long = error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error());
-            let reason = if too_long {
-                ShardCounter::UdpDropTooLong
-            } else {
-                ShardCounter::UdpDropSendFailed
-            };
-            metrics.add(reason);
-            tracing::debug!(%error, "a datagram was not sent");
-            Sent::Failed
-        }
-    }
+fn count_sent(datagrams: &[(SocketAddr, &[u8])], metrics: &ShardMetrics) {
+    let bytes: usize = datagrams.iter().map(|(_, bytes)| bytes.len()).sum();
+    metrics.add_many(ShardCounter::UdpSent, datagrams.len() as u64);
+    metrics.add_many(ShardCounter::UdpSentBytes, bytes as u64);
+}
+
+fn count_refused(error: &io::Error, metrics: &ShardMetrics) {
+    let too_long = error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error());
+    metrics.add(if too_long {
+        ShardCounter::UdpDropTooLong
+    } else {
+        ShardCounter::UdpDropSendFailed
+    });
+    tracing::debug!(%error, "a datagram was not sent");
 }
