@@ -52,6 +52,8 @@ pub struct Config {
     pub log: Log,
     /// Which events are published.
     pub events: Events,
+    /// What happens when there is more to do than time or memory.
+    pub overload: Overload,
     /// Threads, queues, sockets, draining.
     pub runtime: Runtime,
     /// What is odd but can run.
@@ -198,6 +200,17 @@ pub struct Events {
     pub cancelled: bool,
     /// When the node starts, drains and stops.
     pub node: bool,
+}
+
+/// `[overload]`, but for what the core is told: [`Settings::retry_after`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overload {
+    /// How long a request outside a dialog may wait for its turn.
+    pub max_wait: Duration,
+    /// How many may wait in one shard.
+    pub queue: usize,
+    /// Resident bytes above which no such request is taken in; `None` asks the control group.
+    pub memory: Option<u64>,
 }
 
 /// `[runtime]`

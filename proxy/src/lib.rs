@@ -7,6 +7,7 @@ pub mod config;
 pub mod decision;
 pub mod demo;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod node;
 pub mod phone;

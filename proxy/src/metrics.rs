@@ -22,6 +22,7 @@ use prometheus_client::registry::Registry;
 use sigbox_core::Counters;
 
 pub use histogram::{BUCKETS_MS, Histogram};
+pub(crate) use process::resident_bytes;
 pub use shard::{ShardCounter, ShardMetrics};
 
 /// The content type of [`Metrics::render`]: the OpenMetrics text format, which Prometheus reads.

@@ -23,6 +23,7 @@ pub use bind::BindError;
 
 use crate::admin::{Admin, Health};
 use crate::config::{Config, Severity};
+use crate::memory::MemoryGuard;
 use crate::metrics::Metrics;
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
 
@@ -146,6 +147,7 @@ impl Node {
         let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| channels(config.runtime.shard_queue))
             .unzip();
+        let memory = MemoryGuard::start(config.overload.memory, &admin.handle());
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
         let shared = Arc::new(config.clone());
@@ -171,6 +173,7 @@ impl Node {
                 counters,
                 shared: metrics.clone(),
                 health: health.clone(),
+                memory: memory.clone(),
             };
             let (started, start) = oneshot::channel();
             let (ended, health) = (ended.clone(), health.clone());

@@ -4,6 +4,7 @@
 //! things from each source in turn, feeds them to the core, and carries out what the core puts out
 //! before it takes the next. There is no task, channel or lock per call, and nothing in here waits.
 
+mod admission;
 mod clock;
 mod datagrams;
 mod drain;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use sigbox_contracts::event::NodeState;
 use sigbox_core::{Core, Flow, Input, Instant, ListenerId, Outputs, Token, Transport};
+use sigbox_wire::is_initial;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::Sleep;
@@ -32,6 +34,7 @@ pub use clock::Clock;
 pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, channels};
 pub use steer::Steer;
 
+use self::admission::{Admission, Change, Fate, Waiting};
 use self::datagrams::Received;
 use self::drain::Drain;
 use self::output::Failed;
@@ -40,10 +43,14 @@ use self::steer::Course;
 use crate::bus::{Bus, BusError, Incoming, Link, Reply};
 use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
+use crate::memory::MemoryGuard;
 use crate::metrics::{ShardCounter, ShardMetrics};
 
 /// How many things are taken from one source before the others have their turn.
 const BATCH: usize = 64;
+
+/// The same for messages of calls under way, when there are many: they come before new calls.
+const BUSY_BATCH: usize = 256;
 
 /// Why a shard cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +77,8 @@ pub struct Shard {
     peers: Vec<ShardHandle>,
     queues: ShardQueues,
     lookups: mpsc::Sender<Lookup>,
+    admission: Admission,
+    memory: Arc<MemoryGuard>,
     received: Received,
     /// What failed while outputs were carried out; the core hears of it afterwards.
     failed: VecDeque<Failed>,
@@ -133,6 +142,8 @@ impl Shard {
             peers: parts.peers,
             queues: parts.queues,
             lookups: parts.lookups,
+            admission: Admission::new(config.overload.queue, config.overload.max_wait),
+            memory: parts.memory,
             received: Received::new(),
             failed: VecDeque::new(),
             lost: Vec::new(),
@@ -174,6 +185,7 @@ impl Shard {
         again |= self.poll_bus(cx);
         again |= self.poll_sockets(cx);
         again |= self.poll_handoffs(cx);
+        again |= self.admit_waiting();
         again |= self.poll_timer(cx);
         self.check_drained();
         if self.drain == Drain::Stopped {
@@ -212,6 +224,8 @@ impl Shard {
     fn reload(&mut self, config: &Config) {
         self.max_routes = config.exchange.max_routes;
         self.drain_limit = config.runtime.drain;
+        self.admission
+            .set_limits(config.overload.queue, config.overload.max_wait);
         self.events = config.events;
         self.bus.reload(config);
         self.feed(Input::Reload(output::core_settings(config)));
@@ -265,20 +279,22 @@ impl Shard {
         let mut again = false;
         for position in 0..self.sockets.len() {
             // A socket that would have more keeps the flag; one that is empty has left its waker.
-            let batches = BATCH / datagrams::BATCH;
-            again |= (0..batches).all(|_| self.poll_socket(cx, position, &mut received));
+            let batches = BUSY_BATCH / datagrams::BATCH;
+            again |=
+                (0..batches).all(|batch| self.poll_socket(cx, position, &mut received, batch > 0));
             self.sockets[position].poll_backlog(cx, &self.metrics);
         }
         self.received = received;
         again
     }
 
-    /// Takes one batch of datagrams; `false` when there is none.
+    /// Takes one batch of datagrams; `false` when there is none. `is_busy` when there were many already.
     fn poll_socket(
         &mut self,
         cx: &mut Context<'_>,
         position: usize,
         received: &mut Received,
+        is_busy: bool,
     ) -> bool {
         match self.sockets[position].poll_receive(cx, received) {
             Poll::Pending => false,
@@ -295,7 +311,7 @@ impl Shard {
                     self.metrics.add(ShardCounter::UdpReceived);
                     self.metrics
                         .add_many(ShardCounter::UdpReceivedBytes, bytes.len() as u64);
-                    self.on_datagram(listener, peer, bytes);
+                    self.on_datagram(listener, peer, bytes, is_busy);
                 }
                 self.carry_out();
                 true
@@ -303,9 +319,9 @@ impl Shard {
         }
     }
 
-    fn on_datagram(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8]) {
+    fn on_datagram(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], is_busy: bool) {
         match self.steer.course(self.index, bytes) {
-            Course::Here => self.on_message(listener, peer, bytes),
+            Course::Here => self.take_in(listener, peer, bytes, is_busy),
             Course::KeepAlive => self.metrics.add(ShardCounter::UdpKeepAlives),
             Course::NotSip => self.metrics.add(ShardCounter::UdpDropNotSip),
             Course::Shard(shard) => {
@@ -314,7 +330,11 @@ impl Shard {
                     peer,
                     bytes: bytes.into(),
                 };
-                let passed = self.peers[shard].handoffs.try_send(handoff).is_ok();
+                let queue = &self.peers[shard].handoffs;
+                // The second half is kept for messages of calls under way.
+                let is_half_full = queue.capacity() < queue.max_capacity() / 2;
+                let passed =
+                    !(is_half_full && is_initial(bytes)) && queue.try_send(handoff).is_ok();
                 self.metrics.add(if passed {
                     ShardCounter::Handoffs
                 } else {
@@ -324,29 +344,85 @@ impl Shard {
         }
     }
 
+    /// Hands a message to the core, unless it is one that can wait and has to.
+    fn take_in(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], is_busy: bool) {
+        let is_short = self.memory.is_short();
+        let must_wait = is_busy || is_short || !self.admission.is_empty();
+        if !must_wait || !is_initial(bytes) {
+            return self.on_message(listener, peer, bytes);
+        }
+        if is_short || !self.admission.has_room() {
+            let fate = self.admission.turn_away(self.now);
+            return self.meet(listener, peer, bytes, fate);
+        }
+        self.metrics.add(ShardCounter::RequestsQueued);
+        self.admission.push(Waiting {
+            listener,
+            peer,
+            arrived: self.now,
+            bytes: bytes.into(),
+        });
+    }
+
+    /// Takes in some of the requests that wait; whether there are more.
+    fn admit_waiting(&mut self) -> bool {
+        if !self.admission.is_empty() {
+            self.now = self.clock.now();
+            self.admission.begin_turn();
+            while let Some((request, fate)) = self.admission.next(self.now) {
+                self.meet(request.listener, request.peer, &request.bytes, fate);
+            }
+            self.carry_out();
+        }
+        match self.admission.change(self.now) {
+            None => {}
+            Some(Change::Overloaded) => tracing::warn!(
+                shard = self.index,
+                memory = self.memory.is_short(),
+                "overloaded: new requests are refused with 503 or dropped"
+            ),
+            Some(Change::Relieved { refused, dropped }) => tracing::info!(
+                shard = self.index,
+                refused,
+                dropped,
+                "no longer overloaded: no request was turned away for 5 s"
+            ),
+        }
+        !self.admission.is_empty()
+    }
+
+    fn meet(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], fate: Fate) {
+        match fate {
+            Fate::Admitted => self.on_message(listener, peer, bytes),
+            Fate::Refused => {
+                let flow = udp(listener, peer);
+                let input = Input::Excess { flow, bytes };
+                self.core.handle(self.now, input, &mut self.out);
+            }
+            Fate::Dropped => self.metrics.add(ShardCounter::UdpDropOverload),
+        }
+    }
+
     /// Hands a message to the core. What that wants done is for [`Self::carry_out`], once for many.
     fn on_message(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8]) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            listener,
-            connection: None,
-            peer,
-        };
+        let flow = udp(listener, peer);
         let input = Input::Message { flow, bytes };
         self.core.handle(self.now, input, &mut self.out);
     }
 
     fn poll_handoffs(&mut self, cx: &mut Context<'_>) -> bool {
         self.now = self.clock.now();
-        for _ in 0..BATCH {
+        let mut again = true;
+        for taken in 0..BUSY_BATCH {
             let Poll::Ready(Some(handoff)) = self.queues.handoffs.poll_recv(cx) else {
-                self.carry_out();
-                return false;
+                again = false;
+                break;
             };
-            self.on_message(handoff.listener, handoff.peer, &handoff.bytes);
+            let is_busy = taken >= datagrams::BATCH;
+            self.take_in(handoff.listener, handoff.peer, &handoff.bytes, is_busy);
         }
         self.carry_out();
-        true
+        again
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -374,5 +450,15 @@ impl Shard {
             return true;
         }
         false
+    }
+}
+
+/// The way of a datagram.
+fn udp(listener: ListenerId, peer: SocketAddr) -> Flow {
+    Flow {
+        transport: Transport::Udp,
+        listener,
+        connection: None,
+        peer,
     }
 }

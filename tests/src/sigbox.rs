@@ -252,6 +252,21 @@ impl Sigbox {
         self.process.lines()
     }
 
+    /// Stops the process where it stands; what is sent to it meanwhile waits in its sockets.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.freeze()
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.thaw()
+    }
+
+    /// Memory of the process that is in RAM, in bytes.
+    pub fn resident_bytes(&self) -> Result<f64> {
+        Ok(self.metrics()?.sum("process_resident_memory_bytes", &[]))
+    }
+
     /// Processor time used so far.
     pub fn cpu_time(&self) -> Result<Duration> {
         self.process.cpu_time()

@@ -31,6 +31,8 @@ pub struct Core {
     suspended: usize,
     answered_at: Option<Instant>,
     draining: bool,
+    /// The message at hand is one there is no time for.
+    overloaded: bool,
     index: Index,
     splicer: Splicer,
     due: Vec<TransactionKey>,
@@ -77,6 +79,7 @@ impl Core {
             suspended: 0,
             answered_at: None,
             draining: false,
+            overloaded: false,
             index: Index::default(),
             splicer: Splicer::default(),
             due: Vec::new(),
@@ -88,6 +91,11 @@ impl Core {
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
         match input {
             Input::Message { flow, bytes } => self.on_message(now, &flow, bytes, out),
+            Input::Excess { flow, bytes } => {
+                self.overloaded = true;
+                self.on_message(now, &flow, bytes, out);
+                self.overloaded = false;
+            }
             Input::Decision { token, answer } => {
                 let found = self.work(now, token.key, out, |context, env| {
                     context.on_decision(env, token.attempt, answer);
@@ -404,8 +412,20 @@ impl Core {
         }
     }
 
-    pub(crate) const fn is_draining(&self) -> bool {
-        self.draining
+    /// Why a request that would open a transaction cannot, if so.
+    pub(crate) fn turns_away(&self, in_dialog: bool) -> Option<Counter> {
+        let limit = self.settings.limits.transactions;
+        // Calls that are up can be changed and ended when no more can begin.
+        let limit = if in_dialog { limit + limit / 4 } else { limit };
+        if self.overloaded {
+            Some(Counter::RejectOverload)
+        } else if self.live() >= limit {
+            Some(Counter::RejectCapacity)
+        } else if self.draining && !in_dialog {
+            Some(Counter::RejectDraining)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn secret(&self) -> &Secret {

@@ -84,6 +84,7 @@ counters! {
     RejectExtension = "requests_rejected"["reason" = "proxy_require"],
     RejectScheme = "requests_rejected"["reason" = "scheme"],
     RejectDraining = "requests_rejected"["reason" = "draining"],
+    RejectOverload = "requests_rejected"["reason" = "overload"],
     RejectCapacity = "requests_rejected"["reason" = "capacity"],
     RejectNoRoute = "requests_rejected"["reason" = "no_route"],
     RejectNoDialog = "requests_rejected"["reason" = "no_dialog"],

@@ -22,6 +22,14 @@ pub enum Input<'a> {
         /// The received bytes.
         bytes: &'a [u8],
     },
+    /// The same, when there is no time for it: a request that would open a transaction is answered with 503 and
+    /// Retry-After instead, without one.
+    Excess {
+        /// The way it came.
+        flow: Flow,
+        /// The received bytes.
+        bytes: &'a [u8],
+    },
     /// The final answer to an [`Output::Query`], or why there will be none.
     Decision {
         /// The query's token. A stale one is counted and otherwise ignored.

@@ -157,14 +157,9 @@ impl Core {
             self.counters().add(Counter::RejectNoDialog);
             return self.refuse(arrival, 481, b"", out);
         }
-        let overloaded = self.live() >= self.settings().limits.transactions;
-        if overloaded || (self.is_draining() && !in_dialog) {
-            self.counters().add(if overloaded {
-                Counter::RejectCapacity
-            } else {
-                Counter::RejectDraining
-            });
-            let range = self.settings().drain_retry_after;
+        if let Some(counter) = self.turns_away(in_dialog) {
+            self.counters().add(counter);
+            let range = self.settings().retry_after;
             let (env, _) = self.env(now, TransactionKey::from_bits(0), out);
             let mut extra = Vec::new();
             write_line(

@@ -34,7 +34,7 @@ pub struct Settings {
     /// Which records to emit.
     pub records: Records,
     /// How long a caller is told to wait when the proxy drains, drawn from this range.
-    pub drain_retry_after: (Duration, Duration),
+    pub retry_after: (Duration, Duration),
     /// Adds `X-Sigbox-Fallback: <cause>` to responses made by a fallback rule.
     pub explain_fallback: bool,
 }
@@ -52,7 +52,7 @@ impl Default for Settings {
             limits: Limits::default(),
             rules: Rules::default(),
             records: Records::default(),
-            drain_retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
+            retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
             explain_fallback: false,
         }
     }

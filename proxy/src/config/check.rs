@@ -53,8 +53,18 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         section.refuse_unknown(inner);
         section
     };
-    let [sip, bus, decision, events, admin, log, limits, runtime] = [
-        "sip", "nats", "decision", "events", "admin", "log", "limits", "runtime",
+    let [
+        sip,
+        bus,
+        decision,
+        events,
+        admin,
+        log,
+        limits,
+        overload,
+        runtime,
+    ] = [
+        "sip", "nats", "decision", "events", "admin", "log", "limits", "overload", "runtime",
     ]
     .map(table);
     let breaker = bus.table("breaker", "nats.breaker");
@@ -97,6 +107,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
             decisions: events.decision,
             transactions: events.transaction,
         },
+        retry_after: sections::retry_after(&overload),
         explain_fallback: decision.flag("explain_fallback"),
         ..Settings::default()
     };
@@ -123,6 +134,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         admin: admin?,
         log,
         events,
+        overload: sections::overload(&overload, runtime.shards),
         runtime,
         warnings: Report::new(path, "", Vec::new(), &[]),
     };

@@ -58,7 +58,7 @@ impl fmt::Display for Holds {
 
 /// The sections that are tables, in the order of the page.
 pub(super) const TABLES: &[&str] = &[
-    "sip", "nats", "decision", "events", "admin", "log", "limits", "runtime",
+    "sip", "nats", "decision", "events", "admin", "log", "limits", "overload", "runtime",
 ];
 
 /// `live` keys take effect on a reload, `fixed` ones after a restart.
@@ -197,9 +197,21 @@ keys! {
         live "vias" Number(1, 255) = "70",
             "Via values of one message.";
     }
+    "overload" {
+        live "max_wait_ms" Millis(1, 10000) = "100",
+            "How long a request outside a dialog may wait while messages of calls under way come first; then it is refused with 503, or dropped when there are too many.";
+        live "queue" Number(16, 10000000) = "8192",
+            "How many such requests may wait in the whole node.";
+        fixed "memory_bytes" Bytes(67108864, 1099511627776) = "",
+            "Resident memory of the process above which requests outside a dialog are refused with 503. Default: 90 % of the control group's limit; none without one.";
+        live "retry_after_min_s" Seconds(0, 3600) = "2",
+            "The shortest Retry-After of a 503 made here: overload, a full `[limits]`, draining.";
+        live "retry_after_max_s" Seconds(0, 3600) = "10",
+            "The longest; each is drawn anew between the two, so that callers do not come back together.";
+    }
     "runtime" {
         fixed "shards" Number(1, 64) = "",
-            "Threads that each run a core. Default: the number of CPU cores.";
+            "Threads that each run a core. Default: half the number of CPU cores, at least one.";
         live "drain_s" Seconds(0, 3600) = "10",
             "How long open transactions may finish after SIGTERM.";
         fixed "shard_queue" Number(16, 1000000) = "4096",

@@ -77,12 +77,20 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         runtime.udp_send_buffer,
         &running.runtime.udp_send_buffer,
     );
+    let mut overload = new.overload;
+    overload.memory = keep(
+        root,
+        "overload.memory_bytes",
+        overload.memory,
+        &running.overload.memory,
+    );
     Config {
         node: keep(root, "node", new.node, &running.node),
         nats,
         admin: keep(root, "admin", new.admin, &running.admin),
         log: keep(root, "log", new.log, &running.log),
         settings,
+        overload,
         runtime,
         ..new
     }

@@ -10,7 +10,7 @@ use sigbox_core::{Class, DecisionSettings, Limits, Timers};
 use super::diagnostic::Diagnostic;
 use super::reader::Section;
 use super::value::Value;
-use super::{Admin, Events, Exchange, Log, LogFormat, Runtime};
+use super::{Admin, Events, Exchange, Log, LogFormat, Overload, Runtime};
 use super::{condition, listen};
 
 const SLUG: &str = "a slug";
@@ -167,6 +167,32 @@ pub(super) fn limits(limits: &Section<'_>, decision: &Section<'_>, shards: usize
     }
 }
 
+/// The shell's part of `[overload]`, divided among the shards.
+pub(super) fn overload(section: &Section<'_>, shards: usize) -> Overload {
+    let queue: usize = section.number("queue").unwrap_or_default();
+    Overload {
+        max_wait: section.duration("max_wait_ms").unwrap_or_default(),
+        queue: queue.div_ceil(shards.max(1)),
+        memory: section.number("memory_bytes"),
+    }
+}
+
+/// The core's part of `[overload]`.
+pub(super) fn retry_after(section: &Section<'_>) -> (Duration, Duration) {
+    let shortest = section.duration("retry_after_min_s").unwrap_or_default();
+    let longest = section.duration("retry_after_max_s").unwrap_or_default();
+    if shortest > longest {
+        let at = section.value("retry_after_min_s").map(|value| value.span());
+        let message = format!(
+            "`retry_after_min_s` is {}, more than `retry_after_max_s`, {}",
+            shortest.as_secs(),
+            longest.as_secs()
+        );
+        section.faults.push(Diagnostic::error(at, message));
+    }
+    (shortest, longest)
+}
+
 /// `[events]`
 pub(super) fn events(section: &Section<'_>) -> Events {
     let kinds = ["decision", "transaction", "cancelled", "node"].map(|kind| (kind, kind));
@@ -228,9 +254,12 @@ pub(super) fn log(section: &Section<'_>) -> Log {
 
 /// `[runtime]`
 pub(super) fn runtime(section: &Section<'_>) -> Runtime {
-    let cores = || thread::available_parallelism().map_or(1, |cores| cores.get().min(64));
+    // The other half is for the system's part of the network, NATS and deciders. A shard carries some thousand calls a
+    // second, and fewer shards hand fewer messages to each other.
+    let half =
+        || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2).min(64));
     Runtime {
-        shards: section.number("shards").unwrap_or_else(cores),
+        shards: section.number("shards").unwrap_or_else(half),
         drain: section.duration("drain_s").unwrap_or_default(),
         shard_queue: section.number("shard_queue").unwrap_or_default(),
         udp_receive_buffer: section.number("udp_receive_buffer").unwrap_or_default(),

@@ -133,6 +133,7 @@ fn help(family: &str) -> &'static str {
         "udp_receive_errors" => "Reads from UDP sockets that failed",
         "udp_keep_alives" => "Keep-alive datagrams received",
         "shard_handoffs" => "Messages passed from the shard that received them to their own",
+        "requests_queued" => "Requests that waited because messages of calls under way came first",
         "events_published" => "Events published on NATS",
         "events_dropped" => "Events dropped because NATS did not take them at once",
         "lookups" => "Host name lookups",

@@ -57,7 +57,7 @@ fn cpu_seconds() -> Option<f64> {
 }
 
 /// The second field of proc_pid_statm(5), in pages.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)

@@ -46,6 +46,8 @@ counters! {
     UdpDropNotSip = "udp_dropped"["reason" = "not_sip"],
     /// Received, but for another shard whose queue was full.
     UdpDropQueueFull = "udp_dropped"["reason" = "queue_full"],
+    /// Received, but there was no time for it; see `requests_rejected` for those that were answered.
+    UdpDropOverload = "udp_dropped"["reason" = "overload"],
     /// To be sent, but the socket's buffer and the backlog were full.
     UdpDropSendBuffer = "udp_dropped"["reason" = "send_buffer_full"],
     /// To be sent, but longer than a datagram may be.
@@ -58,6 +60,8 @@ counters! {
     UdpKeepAlives = "udp_keep_alives",
     /// Messages passed to another shard.
     Handoffs = "shard_handoffs",
+    /// Requests that had to wait while messages of calls under way came first.
+    RequestsQueued = "requests_queued",
     /// Answers for a query that is not open, from this process or another.
     AnswersUnknown = "answers_unknown",
     /// Events published.

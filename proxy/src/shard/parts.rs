@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{Clock, Steer};
 use crate::admin::Health;
 use crate::config::Config;
+use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ShardMetrics};
 
 /// A message that arrived at one shard's socket and belongs to another.
@@ -109,4 +110,6 @@ pub struct Parts {
     pub shared: Arc<Metrics>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// Whether there is memory for new calls.
+    pub memory: Arc<MemoryGuard>,
 }

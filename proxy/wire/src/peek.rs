@@ -72,7 +72,7 @@ fn is_request_line(line: &[u8]) -> bool {
 }
 
 /// The trimmed value of the first header with this id.
-fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
+pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
     let mut at = 0;
     loop {
         match &headers[at..] {

@@ -32,6 +32,7 @@ mod late_answer;
 mod local_rules;
 mod lossy_network;
 mod max_forwards;
+mod more_than_there_is_time_for;
 mod names;
 mod near_the_limits;
 mod non_invite_responses;
