@@ -66,6 +66,43 @@ pub(crate) const fn is_value(byte: u8) -> bool {
     has(byte, VALUE)
 }
 
+/// How many bytes at the start of `text` an unquoted parameter value may hold.
+pub(crate) fn value_run(text: &[u8]) -> usize {
+    run(text, VALUE)
+}
+
+/// Whether a URI may hold all of `text`; if not, the first byte it may not.
+pub(crate) fn not_uri(text: &[u8]) -> Option<usize> {
+    let len = uri_run(text);
+    (len < text.len()).then_some(len)
+}
+
+/// How many bytes at the start of `text` a URI may hold.
+pub(crate) fn uri_run(text: &[u8]) -> usize {
+    run(text, URI)
+}
+
+/// Eight bytes at a time: URIs and branches have thirty or forty.
+fn run(text: &[u8], class: u8) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let mut len = 0;
+    for word in words {
+        let shared = word
+            .iter()
+            .fold(class, |shared, byte| shared & CLASS[*byte as usize]);
+        if shared == 0 {
+            break;
+        }
+        len += 8;
+    }
+    while let Some(byte) = text.get(len)
+        && has(*byte, class)
+    {
+        len += 1;
+    }
+    len
+}
+
 /// Linear white space, a fold's line break included.
 pub(crate) const fn is_lws(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')

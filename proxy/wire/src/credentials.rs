@@ -92,13 +92,13 @@ impl<'a> Credentials<'a> {
 }
 
 fn list(input: &[u8]) -> Parsed<'_, ()> {
-    separated_list1(separator(b","), auth_param)
+    separated_list1(separator(b','), auth_param)
         .parse(input)
         .map(|(rest, _)| (rest, ()))
 }
 
 fn auth_param(input: &[u8]) -> Parsed<'_, ()> {
-    (token, separator(b"="), alt((quoted, take_while1(is_value))))
+    (token, separator(b'='), alt((quoted, take_while1(is_value))))
         .parse(input)
         .map(|(rest, _)| (rest, ()))
 }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use nom::bytes::complete::{tag, take_while1};
 use nom::error::{ErrorKind, ParseError};
-use nom::sequence::delimited;
 use nom::{Err, Parser};
 
 use crate::chars::{is_token, trim_end};
@@ -69,13 +68,15 @@ pub(crate) fn whole<'a, O>(
 }
 
 /// What is left after white space and folds. A line break that is not a fold stays.
+#[inline]
 pub(crate) fn skip_sws(mut input: &[u8]) -> &[u8] {
-    loop {
-        input = match input {
-            [b' ' | b'\t', rest @ ..] | [b'\r', b'\n', b' ' | b'\t', rest @ ..] => rest,
-            _ => return input,
+    while let [first, rest @ ..] = input {
+        input = match (first, rest) {
+            (b' ' | b'\t', rest) | (b'\r', [b'\n', b' ' | b'\t', rest @ ..]) => rest,
+            _ => break,
         };
     }
+    input
 }
 
 /// `SWS`: optional white space.
@@ -94,9 +95,20 @@ pub(crate) fn lws(input: &[u8]) -> Parsed<'_, ()> {
 
 /// `SEMI`, `EQUAL`, `SLASH`, `COLON`: a separator with optional white space around it.
 pub(crate) fn separator<'a>(
-    symbol: &'static [u8],
-) -> impl Parser<&'a [u8], Output = &'a [u8], Error = Stuck<'a>> {
-    delimited(sws, tag(symbol), sws)
+    symbol: u8,
+) -> impl Parser<&'a [u8], Output = (), Error = Stuck<'a>> {
+    move |input: &'a [u8]| match skip_sws(input) {
+        [first, rest @ ..] if *first == symbol => Ok((skip_sws(rest), ())),
+        rest => Err(Err::Error(Stuck { rest, why: None })),
+    }
+}
+
+/// One byte, without white space around it.
+pub(crate) fn symbol<'a>(symbol: u8) -> impl Parser<&'a [u8], Output = (), Error = Stuck<'a>> {
+    move |input: &'a [u8]| match input {
+        [first, rest @ ..] if *first == symbol => Ok((rest, ())),
+        rest => Err(Err::Error(Stuck { rest, why: None })),
+    }
 }
 
 /// `token`

@@ -20,6 +20,7 @@ macro_rules! header_ids {
                 [$((HeaderId::$variant, $name),)+];
 
             /// The long name as RFCs write it; empty for [`HeaderId::Other`].
+            #[inline]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(HeaderId::$variant => $name,)+
@@ -124,9 +125,10 @@ const fn slot(name: &[u8]) -> usize {
     if len == 0 {
         return 0;
     }
-    let first = name[0].to_ascii_lowercase() as usize;
-    let middle = name[len / 2].to_ascii_lowercase() as usize;
-    let last = name[len - 1].to_ascii_lowercase() as usize;
+    // Of a letter in upper case this makes the one in lower case, of other bytes whatever it may.
+    let first = (name[0] | 0x20) as usize;
+    let middle = (name[len / 2] | 0x20) as usize;
+    let last = (name[len - 1] | 0x20) as usize;
     (len * 3 + first * 29 + middle * 21 + last * 16) % SLOTS
 }
 
@@ -162,11 +164,16 @@ impl HeaderId {
         }
     }
 
-    /// Whether a line that starts with this letter may be this header.
-    pub(crate) const fn may_start_with(self, letter: u8) -> bool {
-        let name = self.name().as_bytes();
-        let is_long = matches!(name, [first, ..] if first.eq_ignore_ascii_case(&letter));
-        is_long || matches!(self.compact(), Some(compact) if compact.eq_ignore_ascii_case(&letter))
+    /// The letters that a line with this header may start with, in lower case.
+    pub(crate) const fn initials(self) -> [u8; 2] {
+        let long = match self.name().as_bytes() {
+            [first, ..] => first.to_ascii_lowercase(),
+            [] => 0,
+        };
+        match self.compact() {
+            Some(compact) => [long, compact],
+            None => [long, long],
+        }
     }
 
     /// Headers that every SIP element reads and that may stand once only: two of them, read
@@ -194,9 +201,9 @@ mod tests {
             assert_eq!(HeaderId::from_name(name.as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_uppercase().as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_lowercase().as_bytes()), id);
-            assert!(id.may_start_with(name.as_bytes()[0].to_ascii_lowercase()));
+            assert!(id.initials().contains(&name.as_bytes()[0].to_ascii_lowercase()));
             if let Some(letter) = id.compact() {
-                assert!(id.may_start_with(letter.to_ascii_uppercase()));
+                assert!(id.initials().contains(&letter));
                 assert_eq!(HeaderId::from_name(&[letter]), id);
                 assert_eq!(HeaderId::from_name(&[letter.to_ascii_uppercase()]), id);
             }

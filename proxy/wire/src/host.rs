@@ -3,10 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use nom::Parser;
 use nom::bytes::complete::{tag, take_till1, take_while1};
-use nom::combinator::{opt, recognize};
-use nom::sequence::{delimited, preceded};
-use nom::{Parser, branch::alt};
+use nom::combinator::recognize;
+use nom::sequence::delimited;
 
 use crate::chars::is_host;
 use crate::grammar::{Parsed, Stuck, port, refuse};
@@ -31,7 +31,7 @@ impl<'a> Host<'a> {
     /// [`Reason::Host`]: brackets around something other than an IPv6 address, digits and dots that
     /// are no IPv4 address (`256.1.1.1`, `010.0.0.1`), or bytes that no host name has.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        if let Some(address) = dotted_quad(text) {
+        if let Some((address, [])) = dotted_quad(text) {
             return Ok(Self::V4(address));
         }
         let is_numeric = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
@@ -77,29 +77,31 @@ impl fmt::Display for Host<'_> {
     }
 }
 
-/// Four numbers up to 255 without leading zeros.
-fn dotted_quad(text: &[u8]) -> Option<Ipv4Addr> {
-    let (mut address, mut dots) = (0_u32, 0);
-    let (mut octet, mut digits) = (0_u32, 0);
-    for byte in text {
-        match byte {
-            b'0'..=b'9' if digits == 0 || octet > 0 => {
-                octet = octet * 10 + u32::from(byte - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && dots < 3 => {
-                address = address << 8 | octet;
-                dots += 1;
-                (octet, digits) = (0, 0);
+/// Four numbers up to 255 without leading zeros, and what follows them.
+fn dotted_quad(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (position, octet) in octets.iter_mut().enumerate() {
+        if position > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        (*octet, rest) = match rest {
+            [b'0', rest @ ..] => (0, rest),
+            [a @ b'1'..=b'9', rest @ ..] => {
+                let mut number = u32::from(a - b'0');
+                let mut rest = rest;
+                while let [digit @ b'0'..=b'9', after @ ..] = rest
+                    && number <= 255
+                {
+                    number = number * 10 + u32::from(digit - b'0');
+                    rest = after;
+                }
+                (u8::try_from(number).ok()?, rest)
             }
             _ => return None,
-        }
-        if octet > 255 {
-            return None;
-        }
+        };
     }
-    let is_whole = dots == 3 && digits > 0;
-    is_whole.then(|| Ipv4Addr::from(address << 8 | octet))
+    Some((octets.into(), rest))
 }
 
 fn ascii(text: &[u8]) -> Option<&str> {
@@ -108,15 +110,22 @@ fn ascii(text: &[u8]) -> Option<&str> {
 
 /// `host`, with the text it was read from.
 fn host(input: &[u8]) -> Parsed<'_, (Host<'_>, &[u8])> {
-    let (rest, text) = alt((
+    if let Some((address, rest)) = dotted_quad(input)
+        && !rest.first().is_some_and(|byte| is_host(*byte))
+    {
+        let text = &input[..input.len() - rest.len()];
+        return Ok((rest, (Host::V4(address), text)));
+    }
+    let (rest, text) = if let [b'[', ..] = input {
         recognize(delimited(
             tag(&b"["[..]),
             take_till1(|b| b == b']'),
             tag(&b"]"[..]),
-        )),
-        take_while1(is_host),
-    ))
-    .parse(input)?;
+        ))
+        .parse(input)?
+    } else {
+        take_while1(is_host).parse(input)?
+    };
     match Host::parse(text) {
         Ok(host) => Ok((rest, (host, text))),
         Err(_) => refuse(input, Reason::Host),
@@ -126,14 +135,20 @@ fn host(input: &[u8]) -> Parsed<'_, (Host<'_>, &[u8])> {
 /// `hostport`, with `colon` between the two: Via allows white space around it, a URI does not.
 pub(crate) fn hostport<'a>(
     input: &'a [u8],
-    colon: impl Parser<&'a [u8], Output = &'a [u8], Error = Stuck<'a>>,
+    mut colon: impl Parser<&'a [u8], Output = (), Error = Stuck<'a>>,
 ) -> Parsed<'a, (Host<'a>, &'a [u8], Option<u16>)> {
     let (after_host, (parsed, text)) = host(input)?;
-    let (after, digits) =
-        opt(preceded(colon, take_while1(|b: u8| b.is_ascii_digit()))).parse(after_host)?;
-    match digits.map(port) {
-        Some(None) => refuse(after_host, Reason::Port),
-        port => Ok((after, (parsed, text, port.flatten()))),
+    let Ok((at_port, ())) = colon.parse(after_host) else {
+        return Ok((after_host, (parsed, text, None)));
+    };
+    let len = at_port.iter().take_while(|b| b.is_ascii_digit()).count();
+    match at_port.split_at(len) {
+        // A colon without a port: what it is there for is for others to say.
+        ([], _) => Ok((after_host, (parsed, text, None))),
+        (digits, rest) => match port(digits) {
+            Some(port) => Ok((rest, (parsed, text, Some(port)))),
+            None => refuse(after_host, Reason::Port),
+        },
     }
 }
 
@@ -156,7 +171,8 @@ mod tests {
         fn an_ipv4_address_is_what_std_takes_for_one(
             text in "([0-9]{1,3}\\.){3}[0-9]{1,3}|[0-9.]{0,18}|.{0,8}"
         ) {
-            prop_assert_eq!(dotted_quad(text.as_bytes()), text.parse().ok());
+            let read = dotted_quad(text.as_bytes()).filter(|(_, rest)| rest.is_empty());
+            prop_assert_eq!(read.map(|(address, _)| address), text.parse().ok());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Offsets of one message.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
 use crate::chars::{is_token, trim_end};
@@ -9,6 +9,7 @@ use crate::header_id::HeaderId;
 use crate::limits::Limits;
 use crate::lines::Line;
 use crate::malformed::{Malformed, Reason};
+use crate::scan::first_equal;
 use crate::start_line::StartLine;
 
 /// Offsets of one message: reusable, and without a lifetime, so that it can be kept beside the bytes
@@ -172,7 +173,10 @@ impl Index {
             let header = self.header(message, &line, limits, faults);
             if header.id == HeaderId::Via {
                 let value = &message[header.value_start.into()..header.value_end.into()];
-                vias += 1 + memchr_iter(b',', value).count();
+                vias += 1;
+                if let Some(comma) = memchr(b',', value) {
+                    vias += memchr_iter(b',', &value[comma..]).count();
+                }
                 if vias > most_vias {
                     faults.note(Reason::TooManyVias, at);
                     return message.len();
@@ -220,31 +224,18 @@ impl Index {
             faults.note(Reason::HeaderTooLong, line.start);
             return nameless;
         }
-        let name_end = text
-            .iter()
-            .position(|byte| !is_token(*byte))
-            .unwrap_or(text.len());
-        let (name, after) = text.split_at(name_end);
-        let mut colon = after;
-        while let [b' ' | b'\t', rest @ ..] = colon {
-            colon = rest;
-        }
-        match (u8::try_from(name.len()), colon) {
-            (Ok(name_len @ 1..), [b':', value @ ..]) => {
-                let value = skip_sws(value);
-                let value_start = line.end - value.len();
-                HeaderLine {
-                    value_start: offset(value_start),
-                    value_end: offset(value_start + trim_end(value).len()),
-                    name_len,
-                    id: HeaderId::from_name(name),
-                    ..nameless
-                }
-            }
-            _ => {
-                faults.note(Reason::HeaderName, line.start);
-                nameless
-            }
+        let Some((id, name_len, value)) = split(text) else {
+            faults.note(Reason::HeaderName, line.start);
+            return nameless;
+        };
+        let value = skip_sws(value);
+        let value_start = line.end - value.len();
+        HeaderLine {
+            value_start: offset(value_start),
+            value_end: offset(value_start + trim_end(value).len()),
+            name_len,
+            id,
+            ..nameless
         }
     }
 
@@ -252,7 +243,8 @@ impl Index {
     fn body(&mut self, message: &[u8], start: usize, faults: &mut Faults) {
         let there = message.len() - start;
         let mut len = there;
-        if let Some(header) = self.find(HeaderId::ContentLength) {
+        if let Some(number_of_line) = self.position(HeaderId::ContentLength) {
+            let header = self.lines[number_of_line];
             let value = &message[header.value_start.into()..header.value_end.into()];
             match number(value).map(usize::try_from) {
                 Some(Ok(said)) if said <= there => len = said,
@@ -262,17 +254,28 @@ impl Index {
         self.len = offset(start + len);
     }
 
-    /// The first line with this header, in constant time unless it is beyond line 254.
-    pub(crate) fn find(&self, id: HeaderId) -> Option<&HeaderLine> {
-        self.tail(id).iter().find(|line| line.id == id)
+    /// The number of the first line with this header, in constant time unless it is beyond line 254.
+    #[inline]
+    pub(crate) fn position(&self, id: HeaderId) -> Option<usize> {
+        match self.first[id as usize] {
+            ABSENT => None,
+            first => {
+                let first = usize::from(first);
+                let is_there = self.lines.get(first)?.id == id;
+                if is_there {
+                    Some(first)
+                } else {
+                    self.position_after(first, id)
+                }
+            }
+        }
     }
 
-    /// The lines from the first with this header on; empty when there is none.
-    pub(crate) fn tail(&self, id: HeaderId) -> &[HeaderLine] {
-        match self.first[id as usize] {
-            ABSENT => &[],
-            first => self.lines.get(first.into()..).unwrap_or_default(),
-        }
+    /// The number of the next line with this header after the one with this number.
+    pub(crate) fn position_after(&self, number: usize, id: HeaderId) -> Option<usize> {
+        let later = self.lines.get(number + 1..)?;
+        let distance = later.iter().position(|line| line.id == id)?;
+        Some(number + 1 + distance)
     }
 
     /// Bytes allocated beside the index itself.
@@ -285,7 +288,26 @@ impl Index {
     }
 }
 
+/// A header line in front of its colon and behind it: which header it is and the length of its name,
+/// and what follows. `None` when the name is not a token of at most 255 bytes.
+#[inline]
+fn split(line: &[u8]) -> Option<(HeaderId, u8, &[u8])> {
+    let colon = first_equal(b':', line)?;
+    let mut name = &line[..colon];
+    while let [shorter @ .., b' ' | b'\t'] = name {
+        name = shorter;
+    }
+    let name_len = u8::try_from(name.len()).ok().filter(|len| *len > 0)?;
+    let id = HeaderId::from_name(name);
+    // Known names are tokens.
+    if id == HeaderId::Other && !name.iter().all(|byte| is_token(*byte)) {
+        return None;
+    }
+    Some((id, name_len, &line[colon + 1..]))
+}
+
 /// Offsets are of messages no longer than `u16::MAX`, which [`Index::parse`] sees to.
-fn offset(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
+const fn offset(at: usize) -> u16 {
+    debug_assert!(at <= u16::MAX as usize);
+    at as u16
 }

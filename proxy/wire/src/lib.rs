@@ -31,6 +31,7 @@ mod name_addr;
 mod params;
 mod peek;
 mod reply;
+mod scan;
 mod splice;
 mod start_line;
 mod stored;

@@ -1,8 +1,7 @@
 //! Where lines end.
 
-use memchr::memchr3;
-
 use crate::malformed::{Malformed, Reason};
+use crate::scan::first_below;
 
 /// One line of the header. `raw[start..end]` is the line without its CRLF, the next starts at `next`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +17,37 @@ pub(crate) struct Line {
 
 impl Line {
     /// The line at `start` up to its CRLF.
+    #[inline]
     pub(crate) fn physical(raw: &[u8], start: usize) -> Self {
         Self::read(raw, start, false)
     }
 
     /// The line at `start` with the continuation lines that follow it (RFC 3261 §7.3.1).
+    #[inline]
     pub(crate) fn logical(raw: &[u8], start: usize) -> Self {
         Self::read(raw, start, true)
     }
 
+    /// Nearly every line ends at the first byte that could end it.
+    #[inline(always)]
     fn read(raw: &[u8], start: usize, joins_folds: bool) -> Self {
+        if let Some(end) = next_stop(raw, start)
+            && let [b'\r', b'\n', after @ ..] = &raw[end..]
+            && !(joins_folds && end > start && matches!(after, [b' ' | b'\t', ..]))
+        {
+            return Self {
+                start,
+                end,
+                next: end + 2,
+                is_terminated: true,
+                fault: None,
+            };
+        }
+        Self::read_on(raw, start, joins_folds)
+    }
+
+    #[inline(never)]
+    fn read_on(raw: &[u8], start: usize, joins_folds: bool) -> Self {
         let mut fault = None;
         let mut quoting = Quoting {
             seen: start,
@@ -35,8 +55,7 @@ impl Line {
         };
         let mut at = start;
         loop {
-            let ahead = raw.get(at..).unwrap_or_default();
-            let Some(distance) = memchr3(b'\r', b'\n', 0, ahead) else {
+            let Some(stop) = next_stop(raw, at) else {
                 let end = raw.len();
                 return Self {
                     start,
@@ -46,8 +65,7 @@ impl Line {
                     fault,
                 };
             };
-            let stop = at + distance;
-            let reason = match &ahead[distance..] {
+            let reason = match &raw[stop..] {
                 // The empty line ends the header: a body may start with a space.
                 [b'\r', b'\n', b' ' | b'\t', ..] if joins_folds && stop > start => {
                     at = stop + 3;
@@ -74,6 +92,19 @@ impl Line {
             fault = fault.or(Some(Malformed::new(reason, stop)));
             at = stop + 1;
         }
+    }
+}
+
+/// Where the next CR, LF or NUL is, from `at` on.
+#[inline]
+fn next_stop(raw: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        // Of the control characters below these, only the tab is met.
+        at += first_below::<{ b'\r' + 1 }>(raw.get(at..)?)?;
+        if matches!(raw[at], b'\r' | b'\n' | 0) {
+            return Some(at);
+        }
+        at += 1;
     }
 }
 

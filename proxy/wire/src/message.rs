@@ -5,7 +5,7 @@ mod typed;
 use std::ops::Range;
 
 use crate::header_id::HeaderId;
-use crate::index::{HeaderLine, Index};
+use crate::index::Index;
 use crate::method::Method;
 
 /// A SIP message as it was received, with the index of its lines.
@@ -101,23 +101,30 @@ impl<'a> Message<'a> {
 
     /// The header lines in order.
     pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
-        self.read(&self.index.lines)
+        let message = *self;
+        (0..self.index.lines.len()).map_while(move |number| message.line(number))
     }
 
     /// The first header with this id; in constant time.
     pub fn header(&self, id: HeaderId) -> Option<Header<'a>> {
-        self.all(id).next()
+        let number = self.index.position(id)?;
+        self.line(number)
     }
 
     /// Whether there is a header with this id.
     pub fn has(&self, id: HeaderId) -> bool {
-        self.index.find(id).is_some()
+        self.index.position(id).is_some()
     }
 
     /// The headers with this id in order. All headers without an id are [`HeaderId::Other`].
     pub fn all(&self, id: HeaderId) -> impl Iterator<Item = Header<'a>> + use<'a> {
-        self.read(self.index.tail(id))
-            .filter(move |header| header.id == id)
+        let message = *self;
+        let mut next = self.index.position(id);
+        std::iter::from_fn(move || {
+            let number = next?;
+            next = message.index.position_after(number, id);
+            message.line(number)
+        })
     }
 
     /// The headers with this name in order, in any case, long or compact.
@@ -128,21 +135,22 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Reads the lines from `lines`, a tail of the index, on.
-    fn read(&self, lines: &'a [HeaderLine]) -> impl Iterator<Item = Header<'a>> + use<'a> {
-        let message = *self;
-        let ends = lines.iter().skip(1).map(|next| next.start);
-        let ends = ends.chain([self.index.headers_end]);
-        lines.iter().zip(ends).map(move |(line, end)| {
-            let start = usize::from(line.start);
-            let value_range = line.value_start.into()..line.value_end.into();
-            Header {
-                id: line.id,
-                name: message.part(start..start + usize::from(line.name_len)),
-                value: message.part(value_range.clone()),
-                line: start..end.into(),
-                value_range,
-            }
+    /// The line with this number.
+    #[inline]
+    fn line(&self, number: usize) -> Option<Header<'a>> {
+        let line = self.index.lines.get(number)?;
+        let end = match self.index.lines.get(number + 1) {
+            Some(next) => next.start,
+            None => self.index.headers_end,
+        };
+        let start = usize::from(line.start);
+        let value_range = line.value_start.into()..line.value_end.into();
+        Some(Header {
+            id: line.id,
+            name: self.part(start..start + usize::from(line.name_len)),
+            value: self.part(value_range.clone()),
+            line: start..end.into(),
+            value_range,
         })
     }
 

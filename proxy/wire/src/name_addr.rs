@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::chars::{is_lws, is_uri, trim, trim_end};
+use crate::chars::{is_lws, not_uri, trim, trim_end, uri_run};
 use crate::grammar::{Parsed, quoted, refuse, skip_sws, unquote, whole};
 use crate::malformed::{Malformed, Reason};
 use crate::params::{Params, params};
+use crate::scan::first_equal;
 use crate::uri::Uri;
 
 /// An address with its display name and the header parameters after it.
@@ -21,6 +22,7 @@ pub struct NameAddr<'a> {
     pub params: Params<'a>,
     /// The whole value, trimmed.
     pub raw: &'a [u8],
+    tag: Option<&'a [u8]>,
 }
 
 impl<'a> NameAddr<'a> {
@@ -39,14 +41,20 @@ impl<'a> NameAddr<'a> {
                 [b'<', inner @ ..] => bracketed(inner)?,
                 _ => bare(after)?,
             };
-            let (rest, params) = params(after)?;
+            let mut tag = None;
+            let (rest, params) = params(after, |name, value| {
+                if tag.is_none() && name.eq_ignore_ascii_case(b"tag") {
+                    tag = Some(value);
+                }
+            })?;
             Ok((
                 rest,
                 NameAddr {
                     display,
                     uri,
                     params,
-                    raw: trim(value),
+                    raw: input,
+                    tag: tag.flatten(),
                 },
             ))
         })
@@ -59,6 +67,7 @@ impl<'a> NameAddr<'a> {
             uri: raw,
             params: Params::of(&[]),
             raw,
+            tag: None,
         }
     }
 
@@ -78,7 +87,7 @@ impl<'a> NameAddr<'a> {
 
     /// The dialog tag of a From or To.
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.params.value("tag")
+        self.tag
     }
 
     /// A header parameter: `None` when absent, `Some(None)` when it stands without a value.
@@ -115,11 +124,17 @@ fn display(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
 /// What stands between angle brackets; white space just inside them is let through (RFC 4475
 /// §3.1.2.14).
 fn bracketed(inner: &[u8]) -> Parsed<'_, &[u8]> {
+    // Nothing that a URI may hold ends it, so that in most there is nothing else to look for.
+    if let (uri, [b'>', after @ ..]) = inner.split_at(uri_run(inner))
+        && has_scheme(uri)
+    {
+        return Ok((after, uri));
+    }
     let Some(end) = memchr(b'>', inner) else {
         return refuse(inner, Reason::Address);
     };
     let uri = trim(&inner[..end]);
-    if is_plausible(uri) {
+    if has_scheme(uri) && not_uri(uri).is_none() {
         Ok((&inner[end + 1..], uri))
     } else {
         refuse(inner, Reason::Uri)
@@ -129,17 +144,15 @@ fn bracketed(inner: &[u8]) -> Parsed<'_, &[u8]> {
 fn bare(input: &[u8]) -> Parsed<'_, &[u8]> {
     let ends = |byte: &u8| matches!(byte, b';' | b',' | b'?') || is_lws(*byte);
     let (uri, after) = input.split_at(input.iter().position(ends).unwrap_or(input.len()));
-    if is_plausible(uri) {
+    if has_scheme(uri) && not_uri(uri).is_none() {
         Ok((after, uri))
     } else {
         refuse(input, Reason::Uri)
     }
 }
 
-fn is_plausible(uri: &[u8]) -> bool {
-    uri.first().is_some_and(u8::is_ascii_alphabetic)
-        && memchr(b':', uri).is_some()
-        && uri.iter().all(|byte| is_uri(*byte))
+fn has_scheme(uri: &[u8]) -> bool {
+    uri.first().is_some_and(u8::is_ascii_alphabetic) && first_equal(b':', uri).is_some()
 }
 
 #[cfg(test)]

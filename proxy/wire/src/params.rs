@@ -1,15 +1,11 @@
 //! `;name=value` lists of headers and URIs.
 
-use memchr::{memchr, memchr2};
-use nom::branch::alt;
-use nom::bytes::complete::take_while1;
-use nom::combinator::opt;
-use nom::sequence::preceded;
-use nom::{Err, Parser};
+use memchr::memchr2;
 
-use crate::chars::{is_lws, is_value, trim, trim_end};
-use crate::grammar::{Parsed, quoted, refuse, separator, token};
+use crate::chars::{is_lws, trim, trim_end, value_run};
+use crate::grammar::{Parsed, quoted, refuse, skip_sws, token};
 use crate::malformed::Reason;
+use crate::scan::first_equal;
 
 /// The parameters of a header value or a URI, as written: `;a=b;lr`.
 ///
@@ -80,7 +76,7 @@ impl<'a> ParamIter<'a> {
         let (text, rest) = self.0.split_at(end);
         self.0 = rest;
         let written = &text[start..];
-        let (name, value) = match memchr(b'=', written) {
+        let (name, value) = match first_equal(b'=', written) {
             Some(equal) => (
                 trim_end(&written[..equal]),
                 Some(trim(&written[equal + 1..])),
@@ -115,45 +111,59 @@ fn param_end(text: &[u8]) -> usize {
     text.len()
 }
 
-/// `*(SEMI generic-param)` of headers. A semicolon without a parameter after it is refused, as is
-/// `name=` without a value.
-pub(crate) fn params(input: &[u8]) -> Parsed<'_, Params<'_>> {
+/// `*(SEMI generic-param)` of headers, each shown to `each` as [`ParamIter`] would. A semicolon
+/// without a parameter after it is refused, as is `name=` without a value.
+pub(crate) fn params<'a>(
+    input: &'a [u8],
+    mut each: impl FnMut(&'a [u8], Option<&'a [u8]>),
+) -> Parsed<'a, Params<'a>> {
     let mut rest = input;
-    loop {
-        let after = match separator(b";").parse(rest) {
-            Ok((after, _)) => after,
-            Err(Err::Error(_)) => break,
-            Err(fault) => return Err(fault),
+    while let [b';', after @ ..] = skip_sws(rest) {
+        let after = skip_sws(after);
+        let Ok((after, name)) = token(after) else {
+            return refuse(after, Reason::Param);
         };
-        rest = match param(after) {
-            Ok((rest, ())) => rest,
-            Err(Err::Error(_)) => return refuse(after, Reason::Param),
-            Err(fault) => return Err(fault),
-        };
+        let value;
+        (rest, value) = param_value(after)?;
+        each(name, value);
     }
     Ok((rest, Params(&input[..input.len() - rest.len()])))
 }
 
-fn param(input: &[u8]) -> Parsed<'_, ()> {
-    let (after, _) = token(input)?;
-    let (rest, _) = opt(preceded(
-        separator(b"="),
-        alt((quoted, take_while1(is_value))),
-    ))
-    .parse(after)?;
-    Ok((rest, ()))
+/// `EQUAL gen-value`, if it is there.
+fn param_value(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
+    let [b'=', after @ ..] = skip_sws(input) else {
+        return Ok((input, None));
+    };
+    let after = skip_sws(after);
+    if let [b'"', ..] = after {
+        return quoted(after).map(|(rest, value)| (rest, Some(value)));
+    }
+    match after.split_at(value_run(after)) {
+        ([], _) => Ok((input, None)),
+        (value, rest) => Ok((rest, Some(value))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::params;
+    use proptest::prelude::*;
+
+    use super::{Params, params};
     use crate::grammar::whole;
     use crate::malformed::Reason;
 
     type Listed<'a> = Vec<(&'a [u8], Option<&'a [u8]>)>;
 
     fn parse(text: &[u8]) -> Result<Listed<'_>, Reason> {
-        whole(text, Reason::Param, params)
+        let mut shown = Vec::new();
+        let parsed = whole(text, Reason::Param, |input| {
+            params(input, |name, value| shown.push((name, value)))
+        });
+        if let Ok(parsed) = parsed {
+            assert_eq!(parsed.iter().collect::<Vec<_>>(), shown);
+        }
+        parsed
             .map(|params| params.iter().collect())
             .map_err(|fault| fault.reason)
     }
@@ -171,9 +181,18 @@ mod tests {
         );
     }
 
+    proptest! {
+        #[test]
+        fn what_is_shown_while_parsing_is_what_is_listed(
+            text in "([ \t]?;[ \t]?[a-c]{1,2}([ ]?=[ ]?([!-~]{1,10}|\"[a-c;=]{0,3}\"))?){0,4}"
+        ) {
+            let _ = parse(text.as_bytes());
+        }
+    }
+
     #[test]
     fn the_first_of_two_counts_and_case_does_not() {
-        let params = whole(b";Tag=one;TAG=two", Reason::Param, params).unwrap();
+        let params = Params::of(b";Tag=one;TAG=two");
         assert_eq!(params.value("tag"), Some(&b"one"[..]));
         assert_eq!(params.get("lr"), None);
     }

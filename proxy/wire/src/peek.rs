@@ -7,6 +7,7 @@ use crate::grammar::skip_sws;
 use crate::header_id::HeaderId;
 use crate::lines::Line;
 use crate::params::Params;
+use crate::scan::first_equal;
 use crate::start_line::StartLine;
 use crate::values::Values;
 
@@ -63,21 +64,24 @@ pub fn peek(raw: &[u8]) -> Peek<'_> {
 /// A method, something, and a SIP version of whatever number.
 fn is_request_line(line: &[u8]) -> bool {
     let line = trim_end(line);
-    let version = line.rsplit(|byte| is_lws(*byte)).next().unwrap_or_default();
-    let method = line.split(|byte| is_lws(*byte)).next().unwrap_or_default();
-    version.len() < line.len()
-        && StartLine::is_response(version)
-        && !method.is_empty()
-        && method.iter().all(|byte| is_token(*byte))
+    let Some(last_gap) = line.iter().rposition(|byte| is_lws(*byte)) else {
+        return false;
+    };
+    let method_len = line.iter().take_while(|byte| is_token(**byte)).count();
+    StartLine::is_response(&line[last_gap + 1..]) && method_len > 0 && is_lws(line[method_len])
 }
 
 /// The trimmed value of the first header with this id.
 pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
+    let initials = id.initials();
     let mut at = 0;
     loop {
         match &headers[at..] {
             [] | [b'\r', b'\n', ..] => return None,
-            [letter, ..] if id.may_start_with(*letter) => {
+            line @ [letter, ..]
+                if initials.contains(&letter.to_ascii_lowercase())
+                    && HeaderId::from_name(leading_token(line)) == id =>
+            {
                 let line = Line::logical(headers, at);
                 let text = &headers[line.start..line.end];
                 let (name, value) = text.split_at(memchr(b':', text).unwrap_or(text.len()));
@@ -89,9 +93,14 @@ pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
                 at = line.next;
             }
             // Most lines are of no interest; the continuation of one is a line of none either.
-            line => at += 1 + memchr(b'\n', line)?,
+            line => at += 1 + first_equal(b'\n', line)?,
         }
     }
+}
+
+fn leading_token(line: &[u8]) -> &[u8] {
+    let len = line.iter().take_while(|byte| is_token(**byte)).count();
+    &line[..len]
 }
 
 #[cfg(test)]

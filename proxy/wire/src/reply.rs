@@ -31,21 +31,26 @@ impl Reply<'_> {
         out.extend_from_slice(b"SIP/2.0 ");
         write_decimal(self.status.into(), out);
         out.push(b' ');
-        out.extend(
-            self.reason
-                .bytes()
-                .map(|b| if b.is_ascii_control() { b' ' } else { b }),
-        );
+        let reason = out.len();
+        out.extend_from_slice(self.reason.as_bytes());
+        for byte in &mut out[reason..] {
+            if byte.is_ascii_control() {
+                *byte = b' ';
+            }
+        }
         out.extend_from_slice(b"\r\n");
 
         let mut topmost = request.via().ok();
         for header in request.all(HeaderId::Via) {
             match topmost.take() {
                 Some(via) => {
-                    let rest = &header.value[first_end(header.value)..];
-                    line(&header, |out| via.write_stamped(source, out), rest, out);
+                    out.extend_from_slice(header.name);
+                    out.extend_from_slice(b": ");
+                    via.write_stamped(source, out);
+                    out.extend_from_slice(&header.value[first_end(header.value)..]);
+                    out.extend_from_slice(b"\r\n");
                 }
-                None => line(&header, |_| {}, header.value, out),
+                None => line(request, &header, out),
             }
         }
         for id in [
@@ -57,7 +62,7 @@ impl Reply<'_> {
             let Some(header) = request.header(id) else {
                 continue;
             };
-            line(&header, |_| {}, header.value, out);
+            line(request, &header, out);
             if id == HeaderId::To
                 && let Some(tag) = self.to_tag
                 && request.to().is_ok_and(|to| to.param("tag").is_none())
@@ -71,7 +76,7 @@ impl Reply<'_> {
         if self.status == 100
             && let Some(header) = request.header(HeaderId::Timestamp)
         {
-            line(&header, |_| {}, header.value, out);
+            line(request, &header, out);
         }
         out.extend_from_slice(self.extra);
         if let Some(server) = self.server {
@@ -84,12 +89,17 @@ impl Reply<'_> {
 }
 
 /// The header under the name it came with.
-fn line(header: &Header<'_>, value: impl FnOnce(&mut Vec<u8>), rest: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(header.name);
-    out.extend_from_slice(b": ");
-    value(out);
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b"\r\n");
+fn line(request: Message<'_>, header: &Header<'_>, out: &mut Vec<u8>) {
+    let (name, value) = (header.name, header.value);
+    let written = &request.raw()[header.line.clone()];
+    // What stands between the two and around them is most often what would be written.
+    let between = written.get(name.len()..).unwrap_or_default();
+    if between.starts_with(b": ") && written.len() == name.len() + value.len() + 4 {
+        return out.extend_from_slice(written);
+    }
+    for part in [name, b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
 }
 
 /// The reason phrase registered with IANA for a status, or that of its class.

@@ -8,6 +8,7 @@ use nom::sequence::preceded;
 use crate::chars::{is_lws, is_token};
 use crate::grammar::{Parsed, number, refuse, token, whole};
 use crate::malformed::{Malformed, Reason};
+use crate::scan::first_below;
 
 /// What the first line is made of; the slices are parts of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,31 @@ impl<'a> StartLine<'a> {
     }
 
     pub(crate) fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
+        Self::usual(line).map_or_else(|| Self::by_grammar(line), Ok)
+    }
+
+    /// The line as it nearly always is; `None` is for the grammar to judge.
+    fn usual(line: &'a [u8]) -> Option<Self> {
+        if let Some(status @ [b'1'..=b'6', b'0'..=b'9', b'0'..=b'9', after @ ..]) =
+            line.strip_prefix(b"SIP/2.0 ")
+        {
+            let reason = match after {
+                [] => after,
+                [b' ', reason @ ..] => reason,
+                _ => return None,
+            };
+            let status = number(&status[..3]).and_then(|status| u16::try_from(status).ok())?;
+            return Some(Self::Response { status, reason });
+        }
+        let words = line.strip_suffix(b" SIP/2.0")?;
+        let (method, after) = words.split_at(words.iter().position(|byte| !is_token(*byte))?);
+        let uri = after.strip_prefix(b" ")?;
+        let is_usual = !method.is_empty() && !uri.is_empty();
+        (is_usual && first_below::<{ b' ' + 1 }>(uri).is_none())
+            .then_some(Self::Request { method, uri })
+    }
+
+    fn by_grammar(line: &'a [u8]) -> Result<Self, Malformed> {
         let form = if Self::is_response(line) {
             response
         } else {
@@ -94,8 +120,21 @@ fn version(input: &[u8]) -> Parsed<'_, ()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::StartLine;
     use crate::malformed::Reason;
+
+    proptest! {
+        #[test]
+        fn the_usual_line_is_what_the_grammar_has(
+            line in "(INVITE|SIP/2.0|sip/2.0|[ -~]{0,3})[ \t]?(sip:[a-z@ ]{0,6}|[0-9]{2,4})[ \n]?(SIP/2.0|OK|.{0,4})"
+        ) {
+            if let Some(usual) = StartLine::usual(line.as_bytes()) {
+                prop_assert_eq!(StartLine::by_grammar(line.as_bytes()), Ok(usual));
+            }
+        }
+    }
 
     fn fault(line: &[u8]) -> Reason {
         StartLine::parse(line).unwrap_err().reason

@@ -7,11 +7,12 @@ use nom::bytes::complete::{tag, take_till1, take_while, take_while1};
 use nom::combinator::{opt, rest};
 use nom::sequence::{preceded, terminated};
 
-use crate::chars::is_uri;
-use crate::grammar::{Parsed, refuse, whole};
+use crate::chars::{is_uri, not_uri};
+use crate::grammar::{Parsed, refuse, symbol, whole};
 use crate::host::{Host, hostport};
 use crate::malformed::{Malformed, Reason};
 use crate::params::Params;
+use crate::scan::first_equal;
 
 /// The scheme of a URI, in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +60,11 @@ impl<'a> Uri<'a> {
     /// [`Reason::Uri`], or [`Reason::Host`], [`Reason::Port`], [`Reason::Escape`] when it is known
     /// better. White space, controls, quotes and angle brackets are refused in every scheme.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
-        if let Some(at) = raw.iter().position(|byte| !is_uri(*byte)) {
+        if let Some(at) = not_uri(raw) {
             return Err(Malformed::new(Reason::Uri, at));
         }
         whole(raw, Reason::Uri, |input| {
-            let (after, scheme) = terminated(scheme, tag(&b":"[..])).parse(input)?;
+            let (after, scheme) = scheme(input)?;
             if !matches!(scheme, Scheme::Other(_)) {
                 check_escapes(after)?;
             }
@@ -146,6 +147,9 @@ fn escape(text: &[u8]) -> Option<u8> {
 }
 
 fn check_escapes(text: &[u8]) -> Parsed<'_, ()> {
+    if first_equal(b'%', text).is_none() {
+        return Ok((text, ()));
+    }
     for at in memchr::memchr_iter(b'%', text) {
         if escape(&text[at..]).is_none() {
             return refuse(&text[at..], Reason::Escape);
@@ -154,7 +158,11 @@ fn check_escapes(text: &[u8]) -> Parsed<'_, ()> {
     Ok((text, ()))
 }
 
+/// The scheme with its colon.
 fn scheme(input: &[u8]) -> Parsed<'_, Scheme<'_>> {
+    if let [b's', b'i', b'p', b':', after @ ..] = input {
+        return Ok((after, Scheme::Sip));
+    }
     let (after, name) =
         take_while1(|b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b)).parse(input)?;
     let scheme = match name {
@@ -164,13 +172,17 @@ fn scheme(input: &[u8]) -> Parsed<'_, Scheme<'_>> {
         [first, ..] if first.is_ascii_alphabetic() => Scheme::Other(name),
         _ => return refuse(input, Reason::Uri),
     };
+    let (after, ()) = symbol(b':').parse(after)?;
     Ok((after, scheme))
 }
 
 fn sip<'a>(input: &'a [u8], scheme: Scheme<'a>, raw: &'a [u8]) -> Parsed<'a, Uri<'a>> {
-    let (at_host, userinfo) = opt(userinfo).parse(input)?;
+    let (at_host, userinfo) = match first_equal(b'@', input) {
+        Some(_) => opt(userinfo).parse(input)?,
+        None => (input, None),
+    };
     let (user, password) = userinfo.unzip();
-    let (after, (host, _, port)) = hostport(at_host, tag(&b":"[..]))?;
+    let (after, (host, _, port)) = hostport(at_host, symbol(b':'))?;
     let (after, params) = uri_params(after)?;
     let (end, headers) = opt(preceded(tag(&b"?"[..]), headers)).parse(after)?;
     let password = password.flatten();

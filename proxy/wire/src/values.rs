@@ -15,6 +15,10 @@ impl<'a> Values<'a> {
         Self(Some(value))
     }
 
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
     /// The first of them, without looking at the others.
     pub(crate) fn first(value: &'a [u8]) -> &'a [u8] {
         trim(&value[..first_end(value)])

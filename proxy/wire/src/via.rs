@@ -6,7 +6,7 @@ use nom::Parser;
 
 use crate::chars::{trim, trim_end};
 use crate::decimal::{write_decimal, write_ip};
-use crate::grammar::{lws, port, separator, sws, token, whole};
+use crate::grammar::{Parsed, lws, port, separator, skip_sws, sws, token, whole};
 use crate::host::{Host, hostport};
 use crate::malformed::{Malformed, Reason};
 use crate::params::{Params, params};
@@ -25,6 +25,17 @@ pub struct Via<'a> {
     /// The whole value, trimmed.
     pub raw: &'a [u8],
     sent_by_host: Host<'a>,
+    branch: Option<&'a [u8]>,
+    rport: Option<Rport<'a>>,
+    /// Whether parameters must go or come twice when this is stamped.
+    is_forged: bool,
+}
+
+/// The parameter of RFC 3581 as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rport<'a> {
+    name: &'a [u8],
+    value: Option<&'a [u8]>,
 }
 
 impl<'a> Via<'a> {
@@ -37,18 +48,21 @@ impl<'a> Via<'a> {
     /// when it is known better.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         whole(trim_end(value), Reason::Via, |input| {
-            let (at_host, ((), _, _, _, _, transport, ())) = (
-                sws,
-                token,
-                separator(b"/"),
-                token,
-                separator(b"/"),
-                token,
-                lws,
-            )
-                .parse(input)?;
-            let (after, (sent_by_host, host, port)) = hostport(at_host, separator(b":"))?;
-            let (rest, params) = params(after)?;
+            let input = skip_sws(input);
+            let (at_host, (transport, ())) = (sent_protocol, lws).parse(input)?;
+            let (after, (sent_by_host, host, port)) = hostport(at_host, separator(b':'))?;
+            let (mut branch, mut rport, mut is_forged) = (None, None, false);
+            let (rest, params) = params(after, |name, value| match name.len() {
+                6 if branch.is_none() && name.eq_ignore_ascii_case(b"branch") => {
+                    branch = Some(value);
+                }
+                5 if name.eq_ignore_ascii_case(b"rport") => {
+                    is_forged |= rport.is_some() || value.is_some();
+                    rport = rport.or(Some(Rport { name, value }));
+                }
+                8 => is_forged |= name.eq_ignore_ascii_case(b"received"),
+                _ => {}
+            })?;
             Ok((
                 rest,
                 Via {
@@ -56,8 +70,11 @@ impl<'a> Via<'a> {
                     host,
                     port,
                     params,
-                    raw: trim(value),
+                    raw: input,
                     sent_by_host,
+                    branch: branch.flatten(),
+                    rport,
+                    is_forged,
                 },
             ))
         })
@@ -65,7 +82,7 @@ impl<'a> Via<'a> {
 
     /// The transaction identifier (RFC 3261 §17.1.3).
     pub fn branch(&self) -> Option<&'a [u8]> {
-        self.params.value("branch")
+        self.branch
     }
 
     /// The address the request was received from, as written by the receiver.
@@ -76,7 +93,7 @@ impl<'a> Via<'a> {
     /// RFC 3581: `Some(None)` asks for the source port, `Some(Some(port))` tells it. A value that is
     /// not a port counts as none.
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params.get("rport").map(|value| value.and_then(port))
+        self.rport.map(|rport| rport.value.and_then(port))
     }
 
     /// The host of sent-by, parsed.
@@ -95,7 +112,40 @@ impl<'a> Via<'a> {
     /// is not the source address. What the sender forged in their place is gone; all else is
     /// byte-exact.
     pub fn write_stamped(&self, source: SocketAddr, out: &mut Vec<u8>) {
-        let mut wants_received = !self.is_from(source);
+        let wants_received = match self.split_at_rport() {
+            Some((before, after)) => {
+                out.extend_from_slice(before);
+                if self.rport.is_some() {
+                    out.push(b'=');
+                    write_decimal(source.port().into(), out);
+                }
+                out.extend_from_slice(after);
+                self.rport.is_some()
+            }
+            None => self.write_with_rport(source, out),
+        };
+        if wants_received || !self.is_from(source) {
+            out.extend_from_slice(b";received=");
+            write_ip(source.ip().to_canonical(), out);
+        }
+    }
+
+    /// The value in front of where the source port goes and behind it, when there is nothing else to
+    /// do to it.
+    fn split_at_rport(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let Some(rport) = self.rport else {
+            return (!self.is_forged).then_some((self.raw, &[]));
+        };
+        let name = rport.name.as_ptr() as usize - self.raw.as_ptr() as usize;
+        let (before, after) = self.raw.split_at_checked(name + rport.name.len())?;
+        let is_plain = before.ends_with(b";rport")
+            && matches!(after, [] | [b';', ..])
+            && self.params.as_bytes().starts_with(b";");
+        (is_plain && !self.is_forged).then_some((before, after))
+    }
+
+    /// Appends the value with the source port in its `rport`, and says whether it had one.
+    fn write_with_rport(&self, source: SocketAddr, out: &mut Vec<u8>) -> bool {
         let mut params = self.params.iter();
         out.extend_from_slice(&self.raw[..self.raw.len() - self.params.as_bytes().len()]);
         let mut has_rport = false;
@@ -106,15 +156,11 @@ impl<'a> Via<'a> {
                     write_decimal(source.port().into(), out);
                 }
                 has_rport = true;
-                wants_received = true;
             } else if !param.name.eq_ignore_ascii_case(b"received") {
                 out.extend_from_slice(param.text);
             }
         }
-        if wants_received {
-            out.extend_from_slice(b";received=");
-            write_ip(source.ip().to_canonical(), out);
-        }
+        has_rport
     }
 
     fn is_from(&self, source: SocketAddr) -> bool {
@@ -132,8 +178,23 @@ impl<'a> Via<'a> {
     }
 }
 
+/// `sent-protocol`, of which only the transport matters.
+fn sent_protocol(input: &[u8]) -> Parsed<'_, &[u8]> {
+    let after = match input.strip_prefix(b"SIP/2.0/") {
+        Some(after) => skip_sws(after),
+        None => {
+            let mut protocol = (sws, token, separator(b'/'), token, separator(b'/'));
+            let (after, _) = protocol.parse(input)?;
+            after
+        }
+    };
+    token(after)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Via;
     use crate::malformed::Reason;
 
@@ -236,6 +297,31 @@ mod tests {
             ),
             "SIP/2.0/UDP 192.0.2.1;rport=1024;branch=a;x=\";\";received=192.0.2.1"
         );
+    }
+
+    proptest! {
+        /// What is read along with the parameters is what looking them up gives, and what is written
+        /// in one piece is what writing them one by one gives.
+        #[test]
+        fn a_via_is_stamped_one_way(
+            protocol in "SIP ?/ ?2\\.0 ?/ ?UDP|sip/2\\.0/TCP",
+            params in "( ?; ?(rport|rport|RPORT|branch|Branch|received)( ?(= ?([a-z0-9.]{1,4}|\"[;,]\"))?)?){0,3}",
+        ) {
+            let text = format!("{protocol} 192.0.2.1{params}");
+            let via = via(text.as_bytes());
+            prop_assert_eq!(via.branch(), via.params.value("branch"));
+            let rport = via.params.get("rport");
+            prop_assert_eq!(via.rport(), rport.map(|port| port.and_then(super::port)));
+            for source in ["192.0.2.1:1024", "192.0.2.9:1024"] {
+                let source = source.parse().unwrap();
+                let (mut one, mut other) = (Vec::new(), Vec::new());
+                via.write_stamped(source, &mut one);
+                if via.write_with_rport(source, &mut other) || !via.is_from(source) {
+                    other.extend_from_slice(format!(";received={}", source.ip()).as_bytes());
+                }
+                prop_assert_eq!(one, other);
+            }
+        }
     }
 
     #[test]

@@ -163,7 +163,16 @@ impl<'a> Message<'a> {
     }
 
     fn values(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.all(id).flat_map(|header| Values::new(header.value))
+        let mut headers = self.all(id);
+        let mut values = Values::none();
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(value) = values.next() {
+                    return Some(value);
+                }
+                values = Values::new(headers.next()?.value);
+            }
+        })
     }
 
     fn required(&self, id: HeaderId, missing: Reason) -> Result<Header<'a>, Malformed> {
