@@ -21,18 +21,19 @@ const STATELESS: &[u8; 9] = b"z9hG4bKsa";
 
 /// Writes the branch of one client transaction.
 pub(crate) fn write(secret: &Secret, shard: u8, token: BranchToken, out: &mut Vec<u8>) {
-    let key = token.key.to_bits();
-    out.extend_from_slice(PREFIX);
-    out.extend_from_slice(&hex(shard.into())[14..]);
-    out.extend_from_slice(&hex(key));
-    out.extend_from_slice(&hex(token.index.into())[14..]);
-    out.extend_from_slice(&hex(seal(secret, shard, token).into())[8..]);
+    let mut text = [0; LENGTH];
+    text[..9].copy_from_slice(PREFIX);
+    text[9..11].copy_from_slice(&hex::<2>(shard.into()));
+    text[11..27].copy_from_slice(&hex::<16>(token.key.to_bits()));
+    text[27..29].copy_from_slice(&hex::<2>(token.index.into()));
+    text[29..].copy_from_slice(&hex::<8>(seal(secret, shard, token).into()));
+    out.extend_from_slice(&text);
 }
 
 /// Writes the branch of a statelessly forwarded request: the same for its retransmissions.
 pub(crate) fn write_stateless(fingerprint: crate::secret::Fingerprint, out: &mut Vec<u8>) {
     out.extend_from_slice(STATELESS);
-    out.extend_from_slice(&hex(fingerprint.0 as u64));
+    out.extend_from_slice(&hex::<16>(fingerprint.0 as u64));
 }
 
 /// Reads a branch back; `None` when it is not one that this core wrote.
@@ -51,8 +52,8 @@ pub(crate) fn read(secret: &Secret, shard: u8, branch: &[u8]) -> Option<BranchTo
 /// Which shard wrote this branch; `None` when it is not one of ours. The branch of another
 /// process looks the same here and is refused by the core.
 pub fn shard_of_branch(branch: &[u8]) -> Option<u8> {
-    let ours = branch.len() == LENGTH && branch[..PREFIX.len()].eq_ignore_ascii_case(PREFIX);
-    if !ours {
+    let start = branch.first_chunk().filter(|_| branch.len() == LENGTH)?;
+    if start != PREFIX && !start.eq_ignore_ascii_case(PREFIX) {
         return None;
     }
     u8::try_from(number(&branch[9..11])?).ok()
@@ -63,11 +64,29 @@ fn seal(secret: &Secret, shard: u8, token: BranchToken) -> u32 {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |sum: u64, digit| {
-        let digit = (*digit as char).to_digit(16)?;
-        Some(sum << 4 | u64::from(digit))
-    })
+    let (mut number, mut seen) = (0, 0);
+    for digit in digits {
+        let digit = DIGITS[usize::from(*digit)];
+        number = number << 4 | u64::from(digit);
+        seen |= digit;
+    }
+    (seen != NO_DIGIT).then_some(number)
 }
+
+/// Has bits that no digit has.
+const NO_DIGIT: u8 = 0xff;
+
+/// What each byte is worth as a hexadecimal digit.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {

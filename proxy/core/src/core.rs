@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
+use crate::route_headers::RouteHeaders;
 use crate::secret::{Fingerprint, Secret};
 use crate::settings::Settings;
 use crate::stateless::{Ack, Forwarded};
@@ -382,8 +383,8 @@ impl Core {
         fingerprint: Fingerprint,
         out: &mut Outputs,
     ) {
-        let (own_routes, routed) = self.own_routes(request);
-        if own_routes == 0 {
+        let routes = RouteHeaders::read(&self.settings, request);
+        if routes.own == 0 {
             return self.counters.add(Counter::DropStrayAck);
         }
         let ack = Ack {
@@ -391,12 +392,12 @@ impl Core {
             read,
             source: flow,
             fingerprint,
-            own_routes: own_routes.into(),
-            preferred: routed.unwrap_or(flow.listener),
+            own_routes: routes.own.into(),
+            preferred: routes.listener.unwrap_or(flow.listener),
         };
         let nobody = TransactionKey::from_bits(0);
         let (mut env, _) = self.env(now, nobody, out);
-        let forwarded = ack.forward(&mut env);
+        let forwarded = ack.forward(&mut env, &routes);
         if let Forwarded::Wait(name, ack) = forwarded {
             if self.live() >= self.settings.limits.transactions {
                 return self.counters.add(Counter::DropUnroutable);

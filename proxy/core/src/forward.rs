@@ -21,9 +21,10 @@ const MAX_BRANCHES: usize = 128;
 
 impl Context {
     /// A request that follows its own Route set: one branch, nobody asked.
-    pub(crate) fn follow_route_set(&mut self, env: &mut Env<'_>) {
+    pub(crate) fn follow_route_set(&mut self, env: &mut Env<'_>, hop: Option<Hop>) {
         self.phase = Phase::Forwarding;
-        self.open(env, 0);
+        let index = self.open(env, 0);
+        self.head_for(env, index, hop);
         self.settle_group(env);
     }
 
@@ -50,7 +51,9 @@ impl Context {
             let first = self.next_route;
             self.next_route += count;
             for route in first..first + count {
-                self.open(env, route);
+                let index = self.open(env, route);
+                let hop = self.next_hop(index);
+                self.head_for(env, index, hop);
             }
             // Every branch may have failed on the spot; then the next group is due at once.
             if self.group_is_open() || self.phase == Phase::Done {
@@ -62,8 +65,8 @@ impl Context {
         }
     }
 
-    /// Opens one branch.
-    fn open(&mut self, env: &mut Env<'_>, route: usize) {
+    /// Opens one branch and gives its index.
+    fn open(&mut self, env: &Env<'_>, route: usize) -> usize {
         self.branches.push(Branch {
             plan: self.plan.clone(),
             route: route as u8,
@@ -74,8 +77,12 @@ impl Context {
             sent_at: env.now,
             outcome: 0,
         });
-        let index = self.branches.len() - 1;
-        match self.next_hop(index) {
+        self.branches.len() - 1
+    }
+
+    /// Sends a branch to where it leads, or has that looked up.
+    fn head_for(&mut self, env: &mut Env<'_>, index: usize, hop: Option<Hop>) {
+        match hop {
             Some(Hop {
                 transport,
                 host: HopHost::Address(address),
@@ -405,11 +412,9 @@ pub(crate) fn write_via(
     branch: impl FnOnce(&mut Vec<u8>),
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(b"Via: SIP/2.0/");
-    out.extend_from_slice(flow.transport.via_name().as_bytes());
-    out.push(b' ');
-    settings.write_sent_by(flow.listener, out);
-    out.extend_from_slice(b";branch=");
+    if let Some(listener) = settings.listener(flow.listener) {
+        out.extend_from_slice(listener.via().as_bytes());
+    }
     branch(out);
     out.extend_from_slice(b"\r\n");
 }
@@ -422,22 +427,12 @@ fn write_record_route(
     outgoing: ListenerId,
     out: &mut Vec<u8>,
 ) {
-    write_one_record_route(settings, outgoing, out);
-    if incoming != outgoing {
-        write_one_record_route(settings, incoming, out);
+    let both = [Some(outgoing), Some(incoming).filter(|incoming| *incoming != outgoing)];
+    for listener in both.into_iter().flatten() {
+        if let Some(listener) = settings.listener(listener) {
+            out.extend_from_slice(listener.record_route().as_bytes());
+        }
     }
-}
-
-fn write_one_record_route(settings: &Settings, listener: ListenerId, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Record-Route: <sip:");
-    settings.write_sent_by(listener, out);
-    if let Some(listener) = settings.listeners.get(usize::from(listener.0))
-        && listener.transport != crate::flow::Transport::Udp
-    {
-        out.extend_from_slice(b";transport=");
-        out.extend_from_slice(listener.transport.name().as_bytes());
-    }
-    out.extend_from_slice(b";lr>\r\n");
 }
 
 /// Takes the first `count` Route values away.

@@ -21,6 +21,7 @@ mod plan;
 mod relay;
 mod request;
 mod respond;
+mod route_headers;
 mod rules;
 mod secret;
 mod settings;

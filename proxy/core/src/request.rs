@@ -10,11 +10,12 @@ use crate::core::Core;
 use crate::counters::Counter;
 use crate::decide::class_of;
 use crate::env::{Answer, reply_flow};
-use crate::flow::{Flow, ListenerId};
+use crate::flow::Flow;
 use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
-use crate::secret::Fingerprint;
+use crate::route_headers::RouteHeaders;
+use crate::secret::{Fingerprint, Parts};
 use crate::store::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
 
@@ -148,12 +149,12 @@ impl Core {
             }
             return self.refuse(arrival, status, &extra, out);
         }
-        let (own_routes, routed_listener) = self.own_routes(request);
+        let routes = RouteHeaders::read(self.settings(), request);
         let in_dialog = read.to.tag().is_some();
         // A request within a dialog comes by the Route set this proxy recorded; without one it does
         // not belong here. That the Route is really ours to have recorded is not proven: whoever
         // makes up a tag and a Route is relayed like a dialog.
-        if (in_dialog || !crate::rules::may_be_asked(request)) && own_routes == 0 {
+        if (in_dialog || !crate::rules::may_be_asked(request)) && routes.own == 0 {
             self.counters().add(Counter::RejectNoDialog);
             return self.refuse(arrival, 481, b"", out);
         }
@@ -191,8 +192,8 @@ impl Core {
             decision: None,
             plan: None,
             next_route: 0,
-            own_routes,
-            routed_listener,
+            own_routes: routes.own,
+            routed_listener: routes.listener,
             branches: SmallVec::new(),
             group_start: 0,
             best: None,
@@ -207,7 +208,7 @@ impl Core {
             context.trying_at = Some(now + timers.trying);
         }
         if in_dialog {
-            context.follow_route_set(&mut env);
+            context.follow_route_set(&mut env, routes.hop(read));
         } else {
             context.decide(&mut env, class_of(request.method()));
         }
@@ -260,25 +261,6 @@ impl Core {
             });
         }
         None
-    }
-
-    /// How many leading Route values name this proxy, and the socket the last of them names.
-    pub(crate) fn own_routes(&self, request: Message<'_>) -> (u8, Option<ListenerId>) {
-        let mut count = 0;
-        let mut listener = None;
-        for route in request.addresses(HeaderId::Route) {
-            let owned = route
-                .ok()
-                .and_then(|route| route.parsed_uri().ok())
-                .and_then(|uri| self.settings().owns(&uri));
-            let Some(named) = owned else { break };
-            listener = named.or(listener);
-            count += 1;
-            if count == u8::MAX {
-                break;
-            }
-        }
-        (count, listener)
     }
 
     /// Answers without a transaction: the same answer each time the request comes.
@@ -337,29 +319,26 @@ impl Core {
             Method::Ack | Method::Cancel => Method::Invite,
             other => other,
         };
-        let lower = |text: &[u8]| {
-            let mut text = SmallVec::<[u8; 96]>::from_slice(text);
-            text.make_ascii_lowercase();
-            text
-        };
-        let host = lower(via.host);
-        let port = via.port.map_or([0; 2], u16::to_be_bytes);
+        let mut parts = Parts::default();
         let cookie = b"z9hg4bk";
-        let branch = via.branch().map(lower).unwrap_or_default();
-        if branch.starts_with(cookie) && branch.len() > cookie.len() {
-            let parts = [&branch[..], &host, &port, method.as_bytes()];
+        let branch = via.branch().unwrap_or_default();
+        let is_unique = branch.len() > cookie.len()
+            && branch[..cookie.len()].eq_ignore_ascii_case(cookie);
+        if is_unique {
+            parts.add_lower(branch);
+            parts.add_lower(via.host);
+            parts.add(&via.port.map_or([0; 2], u16::to_be_bytes));
+            parts.add(method.as_bytes());
             return Some(self.secret().fingerprint(&parts));
         }
         // An RFC 2543 peer: the To tag is left out, for an ACK has one that its INVITE had not.
         let from = request.from().ok()?;
-        let parts = [
-            request.request_uri(),
-            from.tag().unwrap_or_default(),
-            request.call_id(),
-            &request.cseq().ok()?.number.to_be_bytes(),
-            method.as_bytes(),
-            via.raw,
-        ];
+        parts.add(request.request_uri());
+        parts.add(from.tag().unwrap_or_default());
+        parts.add(request.call_id());
+        parts.add(&request.cseq().ok()?.number.to_be_bytes());
+        parts.add(method.as_bytes());
+        parts.add(via.raw);
         Some(self.secret().fingerprint(&parts))
     }
 }

@@ -68,8 +68,14 @@ impl Context {
         if self.is_accepted() || self.flow.transport.is_reliable() {
             self.last = Vec::new();
         } else if self.phase != Phase::Done {
-            self.last.clear();
-            self.last.extend_from_slice(env.out.bytes(&bytes));
+            let response = env.out.bytes(&bytes);
+            if self.last.capacity() < response.len() {
+                // Growing would copy the response that this one replaces.
+                self.last = response.to_vec();
+            } else {
+                self.last.clear();
+                self.last.extend_from_slice(response);
+            }
         }
         if !first_final {
             return;

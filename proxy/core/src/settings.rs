@@ -67,8 +67,10 @@ pub struct Listener {
     pub address: SocketAddr,
     /// The host and port to write into Via and Record-Route; `None` writes the bound address.
     pub advertised: Option<(Box<str>, u16)>,
-    /// The same as text.
-    sent_by: Box<str>,
+    /// Our Via up to its branch.
+    via: Box<str>,
+    /// Our Record-Route line.
+    record_route: Box<str>,
 }
 
 /// SIP timers (RFC 3261 table 4) and ours.
@@ -232,12 +234,8 @@ impl Settings {
         alias.then_some(None)
     }
 
-    /// Writes the host and port that peers reach a socket by.
-    pub(crate) fn write_sent_by(&self, listener: ListenerId, out: &mut Vec<u8>) {
-        let Some(listener) = self.listeners.get(usize::from(listener.0)) else {
-            return;
-        };
-        out.extend_from_slice(listener.sent_by.as_bytes());
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(id.0))
     }
 }
 
@@ -252,12 +250,28 @@ impl Listener {
             Some((host, port)) => format!("{host}:{port}"),
             None => address.to_string(),
         };
+        let parameter = match transport {
+            Transport::Udp => String::new(),
+            other => format!(";transport={other}"),
+        };
+        let protocol = transport.via_name();
         Self {
             transport,
             address,
             advertised,
-            sent_by: sent_by.into(),
+            via: format!("Via: SIP/2.0/{protocol} {sent_by};branch=").into(),
+            record_route: format!("Record-Route: <sip:{sent_by}{parameter};lr>\r\n").into(),
         }
+    }
+
+    /// The Via line of what is sent from here, up to the branch.
+    pub(crate) fn via(&self) -> &str {
+        &self.via
+    }
+
+    /// The Record-Route line that brings a dialog back here.
+    pub(crate) fn record_route(&self) -> &str {
+        &self.record_route
     }
 
     fn is_at(&self, ip: IpAddr, port: u16) -> bool {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sigbox_wire::{Essentials, HeaderId, Message};
+use sigbox_wire::{Essentials, Message};
 
 use crate::branch;
 use crate::clock::Instant;
@@ -11,6 +11,7 @@ use crate::env::Env;
 use crate::flow::{Flow, ListenerId, Transport};
 use crate::forward::{edit_max_forwards, edit_routes, stamp_via, write_via};
 use crate::plan::{Hop, HopHost};
+use crate::route_headers::{Next, RouteHeaders};
 use crate::secret::Fingerprint;
 
 /// An ACK whose next hop is a name that is being looked up.
@@ -48,17 +49,12 @@ pub(crate) struct Ack<'a> {
 
 impl Ack<'_> {
     /// Forwards it along its Route set.
-    pub(crate) fn forward(&self, env: &mut Env<'_>) -> Forwarded {
-        let next_route = self
-            .request
-            .addresses(HeaderId::Route)
-            .nth(self.own_routes)
-            .and_then(Result::ok);
-        let hop = match next_route {
-            Some(route) => route.parsed_uri().ok().and_then(|uri| Hop::of(&uri).ok()),
-            None => self.read.uri.and_then(|uri| Hop::of(&uri).ok()),
+    pub(crate) fn forward(&self, env: &mut Env<'_>, routes: &RouteHeaders<'_>) -> Forwarded {
+        let uri = match &routes.next {
+            Some(Next::Uri(uri)) => uri.as_ref(),
+            Some(Next::Unreadable) | None => self.read.uri.as_ref(),
         };
-        let Some(hop) = hop.flatten() else {
+        let Some(hop) = uri.and_then(|uri| Hop::of(uri).ok()).flatten() else {
             env.count(Counter::DropUnroutable);
             return Forwarded::Done;
         };
