@@ -15,7 +15,7 @@ use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
 use crate::route_headers::RouteHeaders;
-use crate::secret::{Fingerprint, Secret};
+use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
 use crate::stateless::{Ack, Forwarded};
 use crate::store::{Slot, Store};
@@ -34,7 +34,9 @@ pub struct Core {
     draining: bool,
     /// The message at hand is one there is no time for.
     overloaded: bool,
-    index: Index,
+    /// Where messages are indexed; taken out while one is worked on.
+    index: Option<Box<Index>>,
+    parts: Parts,
     splicer: Splicer,
     due: Vec<TransactionKey>,
 }
@@ -81,7 +83,8 @@ impl Core {
             answered_at: None,
             draining: false,
             overloaded: false,
-            index: Index::default(),
+            index: None,
+            parts: Parts::default(),
             splicer: Splicer::default(),
             due: Vec::new(),
         }
@@ -201,7 +204,7 @@ impl Core {
     }
 
     fn on_message(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Outputs) {
-        let mut index = std::mem::take(&mut self.index);
+        let mut index = self.index.take().unwrap_or_default();
         let parsed = index.parse(bytes, &self.settings.limits.wire);
         let message = Message::new(bytes, &index);
         match parsed {
@@ -212,7 +215,7 @@ impl Core {
             }
             Err(_) => self.counters.add(Counter::DropMalformed),
         }
-        self.index = index;
+        self.index = Some(index);
     }
 
     fn on_response(&mut self, now: Instant, response: Message<'_>, out: &mut Outputs) {
@@ -431,6 +434,16 @@ impl Core {
 
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    /// 128 bits that stand for the parts that `add` adds, if it can.
+    pub(crate) fn fingerprint_of(
+        &mut self,
+        add: impl FnOnce(&mut Parts) -> Option<()>,
+    ) -> Option<Fingerprint> {
+        self.parts.clear();
+        add(&mut self.parts)?;
+        Some(self.secret.fingerprint(&self.parts))
     }
 
     pub(crate) fn store(&mut self) -> &mut Store {

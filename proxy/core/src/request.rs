@@ -15,7 +15,7 @@ use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
 use crate::route_headers::RouteHeaders;
-use crate::secret::{Fingerprint, Parts};
+use crate::secret::Fingerprint;
 use crate::store::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
 
@@ -314,32 +314,33 @@ impl Core {
 
     /// What identifies the server transaction (RFC 3261 §17.2.3). ACK and CANCEL have that of the
     /// INVITE they belong to.
-    fn fingerprint(&self, request: Message<'_>, via: &Via<'_>) -> Option<Fingerprint> {
+    fn fingerprint(&mut self, request: Message<'_>, via: &Via<'_>) -> Option<Fingerprint> {
         let method = match request.method() {
             Method::Ack | Method::Cancel => Method::Invite,
             other => other,
         };
-        let mut parts = Parts::default();
         let cookie = b"z9hg4bk";
         let branch = via.branch().unwrap_or_default();
-        let is_unique = branch.len() > cookie.len()
-            && branch[..cookie.len()].eq_ignore_ascii_case(cookie);
-        if is_unique {
-            parts.add_lower(branch);
-            parts.add_lower(via.host);
-            parts.add(&via.port.map_or([0; 2], u16::to_be_bytes));
+        let is_unique =
+            branch.len() > cookie.len() && branch[..cookie.len()].eq_ignore_ascii_case(cookie);
+        self.fingerprint_of(|parts| {
+            if is_unique {
+                parts.add_lower(branch);
+                parts.add_lower(via.host);
+                parts.add(&via.port.map_or([0; 2], u16::to_be_bytes));
+                parts.add(method.as_bytes());
+                return Some(());
+            }
+            // An RFC 2543 peer: the To tag is left out, for an ACK has one that its INVITE had not.
+            let from = request.from().ok()?;
+            parts.add(request.request_uri());
+            parts.add(from.tag().unwrap_or_default());
+            parts.add(request.call_id());
+            parts.add(&request.cseq().ok()?.number.to_be_bytes());
             parts.add(method.as_bytes());
-            return Some(self.secret().fingerprint(&parts));
-        }
-        // An RFC 2543 peer: the To tag is left out, for an ACK has one that its INVITE had not.
-        let from = request.from().ok()?;
-        parts.add(request.request_uri());
-        parts.add(from.tag().unwrap_or_default());
-        parts.add(request.call_id());
-        parts.add(&request.cseq().ok()?.number.to_be_bytes());
-        parts.add(method.as_bytes());
-        parts.add(via.raw);
-        Some(self.secret().fingerprint(&parts))
+            parts.add(via.raw);
+            Some(())
+        })
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
-use smallvec::SmallVec;
 
 /// The keys, and a counter for what must differ each time.
 pub(crate) struct Secret {
@@ -66,9 +65,14 @@ impl Secret {
 
 /// What a fingerprint is made of: each part after its length, in one piece, which hashes faster.
 #[derive(Default)]
-pub(crate) struct Parts(SmallVec<[u8; 192]>);
+pub(crate) struct Parts(Vec<u8>);
 
 impl Parts {
+    /// Forgets all parts and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(crate) fn add(&mut self, part: &[u8]) {
         self.0.extend_from_slice(&(part.len() as u32).to_le_bytes());
         self.0.extend_from_slice(part);

@@ -4,6 +4,7 @@ const TOKEN: u8 = 1;
 const URI: u8 = 2;
 const HOST: u8 = 4;
 const VALUE: u8 = 8;
+const VISIBLE: u8 = 16;
 
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
@@ -24,6 +25,9 @@ static CLASS: [u8; 256] = {
         }
         if b > b' ' && b != 0x7f && !contains(b";,\"<>", b) {
             bits |= VALUE;
+        }
+        if b > b' ' && b != 0x7f {
+            bits |= VISIBLE;
         }
         class[byte] = bits;
         byte += 1;
@@ -71,15 +75,14 @@ pub(crate) fn value_run(text: &[u8]) -> usize {
     run(text, VALUE)
 }
 
-/// Whether a URI may hold all of `text`; if not, the first byte it may not.
-pub(crate) fn not_uri(text: &[u8]) -> Option<usize> {
-    let len = uri_run(text);
-    (len < text.len()).then_some(len)
-}
-
 /// How many bytes at the start of `text` a URI may hold.
 pub(crate) fn uri_run(text: &[u8]) -> usize {
     run(text, URI)
+}
+
+/// How many bytes at the start of `text` are neither white space nor control characters.
+pub(crate) fn visible_run(text: &[u8]) -> usize {
+    run(text, VISIBLE)
 }
 
 /// Eight bytes at a time: URIs and branches have thirty or forty.

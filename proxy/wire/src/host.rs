@@ -79,29 +79,28 @@ impl fmt::Display for Host<'_> {
 
 /// Four numbers up to 255 without leading zeros, and what follows them.
 fn dotted_quad(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
-    let mut octets = [0; 4];
-    let mut rest = text;
-    for (position, octet) in octets.iter_mut().enumerate() {
+    let (mut address, mut rest) = (0, text);
+    for position in 0..4 {
         if position > 0 {
             rest = rest.strip_prefix(b".")?;
         }
-        (*octet, rest) = match rest {
-            [b'0', rest @ ..] => (0, rest),
-            [a @ b'1'..=b'9', rest @ ..] => {
-                let mut number = u32::from(a - b'0');
-                let mut rest = rest;
-                while let [digit @ b'0'..=b'9', after @ ..] = rest
-                    && number <= 255
-                {
-                    number = number * 10 + u32::from(digit - b'0');
+        let mut octet = 0;
+        for digits in 0..3 {
+            match rest {
+                [digit @ b'0'..=b'9', after @ ..] if digits == 0 || octet > 0 => {
+                    octet = octet * 10 + u32::from(digit - b'0');
                     rest = after;
                 }
-                (u8::try_from(number).ok()?, rest)
+                _ if digits == 0 => return None,
+                _ => break,
             }
-            _ => return None,
-        };
+        }
+        if octet > 255 {
+            return None;
+        }
+        address = address << 8 | octet;
     }
-    Some((octets.into(), rest))
+    Some((Ipv4Addr::from(address), rest))
 }
 
 fn ascii(text: &[u8]) -> Option<&str> {

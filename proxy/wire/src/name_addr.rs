@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::chars::{is_lws, not_uri, trim, trim_end, uri_run};
+use crate::chars::{is_lws, trim, trim_end, uri_run};
 use crate::grammar::{Parsed, quoted, refuse, skip_sws, unquote, whole};
 use crate::malformed::{Malformed, Reason};
-use crate::params::{Params, params};
+use crate::params::{Params, is_named, params};
 use crate::scan::first_equal;
 use crate::uri::Uri;
 
@@ -43,7 +43,7 @@ impl<'a> NameAddr<'a> {
             };
             let mut tag = None;
             let (rest, params) = params(after, |name, value| {
-                if tag.is_none() && name.eq_ignore_ascii_case(b"tag") {
+                if tag.is_none() && is_named(name, b"tag") {
                     tag = Some(value);
                 }
             })?;
@@ -134,7 +134,7 @@ fn bracketed(inner: &[u8]) -> Parsed<'_, &[u8]> {
         return refuse(inner, Reason::Address);
     };
     let uri = trim(&inner[..end]);
-    if has_scheme(uri) && not_uri(uri).is_none() {
+    if has_scheme(uri) && uri_run(uri) == uri.len() {
         Ok((&inner[end + 1..], uri))
     } else {
         refuse(inner, Reason::Uri)
@@ -144,7 +144,7 @@ fn bracketed(inner: &[u8]) -> Parsed<'_, &[u8]> {
 fn bare(input: &[u8]) -> Parsed<'_, &[u8]> {
     let ends = |byte: &u8| matches!(byte, b';' | b',' | b'?') || is_lws(*byte);
     let (uri, after) = input.split_at(input.iter().position(ends).unwrap_or(input.len()));
-    if has_scheme(uri) && not_uri(uri).is_none() {
+    if has_scheme(uri) && uri_run(uri) == uri.len() {
         Ok((after, uri))
     } else {
         refuse(input, Reason::Uri)

@@ -38,7 +38,7 @@ impl<'a> Params<'a> {
     /// `None` when absent, `Some(None)` when it stands without a value.
     pub fn get(self, name: &str) -> Option<Option<&'a [u8]>> {
         self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .find(|(n, _)| is_named(n, name.as_bytes()))
             .map(|(_, value)| value)
     }
 
@@ -93,6 +93,12 @@ impl<'a> Iterator for ParamIter<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_param().map(|param| (param.name, param.value))
     }
+}
+
+/// Whether a parameter's name is `name`, which is in lower case as most peers write it.
+#[inline]
+pub(crate) fn is_named(written: &[u8], name: &[u8]) -> bool {
+    written.len() == name.len() && (written == name || written.eq_ignore_ascii_case(name))
 }
 
 /// Up to the next semicolon that is not in quotes.

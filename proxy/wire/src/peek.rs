@@ -78,17 +78,13 @@ pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
     loop {
         match &headers[at..] {
             [] | [b'\r', b'\n', ..] => return None,
-            line @ [letter, ..]
-                if initials.contains(&letter.to_ascii_lowercase())
-                    && HeaderId::from_name(leading_token(line)) == id =>
-            {
+            [letter, ..] if initials.contains(&letter.to_ascii_lowercase()) => {
                 let line = Line::logical(headers, at);
                 let text = &headers[line.start..line.end];
-                let (name, value) = text.split_at(memchr(b':', text).unwrap_or(text.len()));
-                if let [b':', value @ ..] = value
-                    && HeaderId::from_name(trim_end(name)) == id
+                if let Some(colon) = first_equal(b':', text)
+                    && HeaderId::from_name(trim_end(&text[..colon])) == id
                 {
-                    return Some(trim_end(skip_sws(value)));
+                    return Some(trim_end(skip_sws(&text[colon + 1..])));
                 }
                 at = line.next;
             }
@@ -96,11 +92,6 @@ pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
             line => at += 1 + first_equal(b'\n', line)?,
         }
     }
-}
-
-fn leading_token(line: &[u8]) -> &[u8] {
-    let len = line.iter().take_while(|byte| is_token(**byte)).count();
-    &line[..len]
 }
 
 #[cfg(test)]

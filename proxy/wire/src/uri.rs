@@ -7,7 +7,7 @@ use nom::bytes::complete::{tag, take_till1, take_while, take_while1};
 use nom::combinator::{opt, rest};
 use nom::sequence::{preceded, terminated};
 
-use crate::chars::{is_uri, not_uri};
+use crate::chars::{is_uri, uri_run};
 use crate::grammar::{Parsed, refuse, symbol, whole};
 use crate::host::{Host, hostport};
 use crate::malformed::{Malformed, Reason};
@@ -60,7 +60,8 @@ impl<'a> Uri<'a> {
     /// [`Reason::Uri`], or [`Reason::Host`], [`Reason::Port`], [`Reason::Escape`] when it is known
     /// better. White space, controls, quotes and angle brackets are refused in every scheme.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Malformed> {
-        if let Some(at) = not_uri(raw) {
+        let at = uri_run(raw);
+        if at < raw.len() {
             return Err(Malformed::new(Reason::Uri, at));
         }
         whole(raw, Reason::Uri, |input| {

@@ -1,6 +1,6 @@
 //! Whether a message can be acted on (RFC 3261 §8.1.1, §16.3).
 
-use crate::chars::is_lws;
+use crate::chars::visible_run;
 use crate::cseq::CSeq;
 use crate::header_id::HeaderId;
 use crate::malformed::{Malformed, Reason};
@@ -70,17 +70,11 @@ impl<'a> Message<'a> {
         let Some(header) = self.header(HeaderId::CallId) else {
             return Err(Malformed::new(Reason::MissingCallId, self.headers_end()));
         };
-        let is_bad = |byte: &u8| is_lws(*byte) || byte.is_ascii_control();
-        match header.value.iter().position(is_bad) {
-            Some(at) => Err(Malformed::new(
-                Reason::CallId,
-                header.value_range.start + at,
-            )),
-            None if header.value.is_empty() => {
-                Err(Malformed::new(Reason::CallId, header.value_range.start))
-            }
-            None => Ok(()),
+        let len = visible_run(header.value);
+        if len == 0 || len < header.value.len() {
+            return Err(Malformed::new(Reason::CallId, header.value_range.start + len));
         }
+        Ok(())
     }
 
     /// Whether a response can be built: a request other than ACK, with Via, From, To, Call-ID and

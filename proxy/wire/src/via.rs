@@ -9,7 +9,7 @@ use crate::decimal::{write_decimal, write_ip};
 use crate::grammar::{Parsed, lws, port, separator, skip_sws, sws, token, whole};
 use crate::host::{Host, hostport};
 use crate::malformed::{Malformed, Reason};
-use crate::params::{Params, params};
+use crate::params::{Params, is_named, params};
 
 /// One Via value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +52,15 @@ impl<'a> Via<'a> {
             let (at_host, (transport, ())) = (sent_protocol, lws).parse(input)?;
             let (after, (sent_by_host, host, port)) = hostport(at_host, separator(b':'))?;
             let (mut branch, mut rport, mut is_forged) = (None, None, false);
-            let (rest, params) = params(after, |name, value| match name.len() {
-                6 if branch.is_none() && name.eq_ignore_ascii_case(b"branch") => {
-                    branch = Some(value);
-                }
-                5 if name.eq_ignore_ascii_case(b"rport") => {
+            let (rest, params) = params(after, |name, value| {
+                if is_named(name, b"branch") {
+                    branch = branch.or(Some(value));
+                } else if is_named(name, b"rport") {
                     is_forged |= rport.is_some() || value.is_some();
                     rport = rport.or(Some(Rport { name, value }));
+                } else {
+                    is_forged |= is_named(name, b"received");
                 }
-                8 => is_forged |= name.eq_ignore_ascii_case(b"received"),
-                _ => {}
             })?;
             Ok((
                 rest,

@@ -32,14 +32,29 @@ impl<'a> Message<'a> {
     /// [`Reason::MissingVia`], or as [`Via::parse`].
     pub fn via(&self) -> Result<Via<'a>, Malformed> {
         let header = self.required(HeaderId::Via, Reason::MissingVia)?;
-        self.typed(Values::first(header.value), Via::parse)
+        // No Via holds a comma that separates: what parses is one value.
+        Via::parse(header.value)
+            .or_else(|_| self.typed(Values::first(header.value), Via::parse))
     }
 
     /// All Vias from the topmost down, lists in one header flattened.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + use<'a> {
         let message = *self;
-        self.values(HeaderId::Via)
-            .map(move |value| message.typed(value, Via::parse))
+        let mut headers = self.all(HeaderId::Via);
+        let mut values = Values::none();
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(value) = values.next() {
+                    return Some(message.typed(value, Via::parse));
+                }
+                let value = headers.next()?.value;
+                // As in `via`: what parses is one value.
+                match Via::parse(value) {
+                    Ok(via) => return Some(Ok(via)),
+                    Err(_) => values = Values::new(value),
+                }
+            }
+        })
     }
 
     /// From.
