@@ -43,20 +43,18 @@ impl Level {
 
     /// The first occupied slot at or after `from`, counted cyclically, as a distance.
     fn distance_to_occupied(&self, from: usize) -> Option<usize> {
-        let words = self.occupied.len();
         let (first, bit) = (from / 64, from % 64);
-        let mut word = self.occupied[first] & (u64::MAX << bit);
-        for step in 0..=words {
-            if word != 0 {
-                let slot = ((first + step) % words) * 64 + word.trailing_zeros() as usize;
-                return Some((slot + SLOTS - from) % SLOTS);
-            }
-            word = self.occupied[(first + step + 1) % words];
-            if step + 1 == words {
-                word &= !(u64::MAX << bit);
-            }
+        let ahead = self.occupied[first] & (u64::MAX << bit);
+        if ahead != 0 {
+            return Some(ahead.trailing_zeros() as usize - bit);
         }
-        None
+        // The last word is the first one again, with what lies before `from`.
+        let words = self.occupied.len();
+        (1..=words).find_map(|step| {
+            let at = (first + step) % words;
+            let slot = at * 64 + self.occupied[at].trailing_zeros() as usize;
+            (self.occupied[at] != 0).then_some((slot + SLOTS - from) % SLOTS)
+        })
     }
 }
 
@@ -177,6 +175,21 @@ mod tests {
 
     fn key(n: u64) -> TransactionKey {
         TransactionKey::from_bits(1 << 32 | n)
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_occupied_slot_is_the_one_a_walk_meets_first(
+            occupied in prop::collection::vec(0..SLOTS, 0..6),
+            from in 0..SLOTS,
+        ) {
+            let mut level = Level::new();
+            for slot in &occupied {
+                level.occupied[slot / 64] |= 1 << (slot % 64);
+            }
+            let walked = (0..SLOTS).find(|distance| occupied.contains(&((from + distance) % SLOTS)));
+            prop_assert_eq!(level.distance_to_occupied(from), walked);
+        }
     }
 
     #[test]
