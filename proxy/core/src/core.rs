@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
-use crate::route_headers::RouteHeaders;
+use crate::route_headers::{Recorded, RouteHeaders};
 use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
 use crate::stateless::{Ack, Forwarded};
@@ -24,6 +24,7 @@ use crate::tail::Tail;
 /// One shard's proxy: every transaction of the calls that belong to it.
 pub struct Core {
     settings: Arc<Settings>,
+    recorded: Recorded,
     shard: u8,
     secret: Secret,
     wall_origin_ms: u64,
@@ -73,6 +74,7 @@ impl Core {
         counters: Arc<Counters>,
     ) -> Self {
         Self {
+            recorded: Recorded::by(&settings),
             settings,
             shard,
             secret: Secret::new(seed),
@@ -137,7 +139,10 @@ impl Core {
                     context.on_send_failed(env, branch.index);
                 });
             }
-            Input::Reload(settings) => self.settings = settings,
+            Input::Reload(settings) => {
+                self.recorded = Recorded::by(&settings);
+                self.settings = settings;
+            }
             Input::Drain => self.draining = true,
         }
         self.publish_gauges();
@@ -209,7 +214,7 @@ impl Core {
         let message = Message::new(bytes, &index);
         match parsed {
             Ok(()) if message.is_request() => self.on_request(now, flow, message, out),
-            Ok(()) => self.on_response(now, message, out),
+            Ok(()) => self.on_response(now, flow, message, out),
             Err(_) if message.is_request() && message.method() != Method::Ack => {
                 self.refuse_malformed(now, flow, message, out);
             }
@@ -218,7 +223,13 @@ impl Core {
         self.index = Some(index);
     }
 
-    fn on_response(&mut self, now: Instant, response: Message<'_>, out: &mut Outputs) {
+    fn on_response(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        response: Message<'_>,
+        out: &mut Outputs,
+    ) {
         self.counters.add(match response.status() / 100 {
             1 => Counter::Response1xx,
             2 => Counter::Response2xx,
@@ -227,12 +238,22 @@ impl Core {
             5 => Counter::Response5xx,
             _ => Counter::Response6xx,
         });
-        let mut vias = response.vias().map(Result::ok);
-        let token = vias
-            .next()
-            .flatten()
-            .and_then(|via| via.branch())
-            .and_then(|branch| branch::read(&self.secret, self.shard, branch));
+        // Most peers send our Via back as we wrote it.
+        let as_written = response.header(HeaderId::Via).and_then(|via| {
+            let listener = self.settings.listener(flow.listener)?;
+            branch::read(&self.secret, self.shard, listener.branch_of(via.value)?)
+        });
+        let (token, below) = match as_written {
+            Some(token) => (Some(token), response.vias_below_first_line().next()),
+            None => {
+                let mut vias = response.vias();
+                let ours = vias.next().and_then(Result::ok);
+                let token = ours
+                    .and_then(|via| via.branch())
+                    .and_then(|branch| branch::read(&self.secret, self.shard, branch));
+                (token, vias.next())
+            }
+        };
         let Some(BranchToken { key, index }) = token else {
             return self.counters.add(Counter::DropForeignBranch);
         };
@@ -241,7 +262,7 @@ impl Core {
         if named.iter().any(|id| !response.has(*id)) {
             return self.counters.add(Counter::DropMalformed);
         }
-        let leads_back = vias.next().flatten().is_some();
+        let leads_back = below.is_some_and(|via| via.is_ok());
         match self.store.slot(key) {
             Some(Slot::Tail(_)) => {
                 self.with_tail(now, key, out, |tail, env| {
@@ -386,7 +407,7 @@ impl Core {
         fingerprint: Fingerprint,
         out: &mut Outputs,
     ) {
-        let routes = RouteHeaders::read(&self.settings, request);
+        let routes = self.routes(flow, request);
         if routes.own == 0 {
             return self.counters.add(Counter::DropStrayAck);
         }
@@ -434,6 +455,10 @@ impl Core {
 
     pub(crate) fn secret(&self) -> &Secret {
         &self.secret
+    }
+
+    pub(crate) fn routes<'m>(&self, flow: &Flow, request: Message<'m>) -> RouteHeaders<'m> {
+        RouteHeaders::read(&self.settings, &self.recorded, flow.listener, request)
     }
 
     /// 128 bits that stand for the parts that `add` adds, if it can.

@@ -14,7 +14,6 @@ use crate::flow::Flow;
 use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
-use crate::route_headers::RouteHeaders;
 use crate::secret::Fingerprint;
 use crate::store::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
@@ -149,7 +148,7 @@ impl Core {
             }
             return self.refuse(arrival, status, &extra, out);
         }
-        let routes = RouteHeaders::read(self.settings(), request);
+        let routes = self.routes(flow, request);
         let in_dialog = read.to.tag().is_some();
         // A request within a dialog comes by the Route set this proxy recorded; without one it does
         // not belong here. That the Route is really ours to have recorded is not proven: whoever

@@ -1,10 +1,10 @@
 //! The Route headers of a received request (RFC 3261 §16.4), read once.
 
-use sigbox_wire::{Essentials, HeaderId, Message, Uri};
+use sigbox_wire::{Essentials, HeaderId, Message, NameAddr, Uri};
 
 use crate::flow::ListenerId;
 use crate::plan::Hop;
-use crate::settings::Settings;
+use crate::settings::{Listener, Settings};
 
 /// What the Route headers say.
 pub(crate) struct RouteHeaders<'a> {
@@ -24,10 +24,45 @@ pub(crate) enum Next<'a> {
     Uri(Option<Uri<'a>>),
 }
 
+/// Whether what each listener records as its Route names this proxy, and if so by which socket.
+pub(crate) struct Recorded(Box<[Option<Option<ListenerId>>]>);
+
+impl Recorded {
+    pub(crate) fn by(settings: &Settings) -> Self {
+        let owner = |listener: &Listener| {
+            let route = NameAddr::parse(listener.record_route_value()).ok()?;
+            settings.owns(&route.parsed_uri().ok()?)
+        };
+        Self(settings.listeners.iter().map(owner).collect())
+    }
+
+    /// What is known of a Route header that has to the letter what this listener recorded.
+    fn owner(
+        &self,
+        settings: &Settings,
+        listener: ListenerId,
+        value: &[u8],
+    ) -> Option<Option<ListenerId>> {
+        let recorded = settings.listener(listener)?.record_route_value();
+        let known = self.0.get(usize::from(listener.0)).copied().flatten();
+        known.filter(|_| recorded == value)
+    }
+}
+
 impl<'a> RouteHeaders<'a> {
-    pub(crate) fn read(settings: &Settings, request: Message<'a>) -> Self {
-        let (mut own, mut listener) = (0, None);
-        for route in request.addresses(HeaderId::Route) {
+    /// Reads the headers of a request that came in by `incoming`.
+    pub(crate) fn read(
+        settings: &Settings,
+        recorded: &Recorded,
+        incoming: ListenerId,
+        request: Message<'a>,
+    ) -> Self {
+        let first = request.header(HeaderId::Route);
+        let as_recorded =
+            first.and_then(|route| recorded.owner(settings, incoming, route.value));
+        let mut own = u8::from(as_recorded.is_some());
+        let mut listener = as_recorded.flatten();
+        for route in request.addresses(HeaderId::Route).skip(own.into()) {
             let next = route.map_or(Next::Unreadable, |route| {
                 Next::Uri(route.parsed_uri().ok())
             });
@@ -60,5 +95,70 @@ impl<'a> RouteHeaders<'a> {
             Some(Next::Unreadable) => None,
         };
         Hop::of(uri?).ok()?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sigbox_wire::{Index, Limits};
+
+    use super::*;
+    use crate::flow::Transport;
+
+    /// With what was recorded known, and without.
+    fn read(settings: &Settings, routes: &str) -> [(u8, Option<ListenerId>, bool); 2] {
+        let text = format!("BYE sip:a@b SIP/2.0\r\n{routes}\r\n");
+        let mut index = Index::default();
+        index.parse(text.as_bytes(), &Limits::default()).unwrap();
+        let request = Message::new(text.as_bytes(), &index);
+        [Recorded::by(settings), Recorded(Box::default())].map(|recorded| {
+            let read = RouteHeaders::read(settings, &recorded, ListenerId(1), request);
+            (read.own, read.listener, read.next.is_some())
+        })
+    }
+
+    #[test]
+    fn a_route_known_by_its_letters_is_the_one_that_is_parsed() {
+        let listener = |transport, port: u16, advertised: Option<&str>| {
+            let advertised = advertised.map(|host| (host.into(), port));
+            Listener::new(transport, ([192, 0, 2, 1], port).into(), advertised)
+        };
+        for listeners in [
+            vec![
+                listener(Transport::Udp, 5060, None),
+                listener(Transport::Udp, 5070, None),
+            ],
+            vec![
+                listener(Transport::Udp, 5060, Some("sip.example.com")),
+                listener(Transport::Udp, 5060, Some("SIP.example.com")),
+            ],
+            vec![
+                listener(Transport::Udp, 5060, None),
+                listener(Transport::Tcp, 5060, None),
+            ],
+            vec![listener(Transport::Udp, 5060, None)],
+            vec![
+                listener(Transport::Udp, 5060, None),
+                listener(Transport::Udp, 5060, Some("no host")),
+            ],
+        ] {
+            let settings = Settings {
+                listeners,
+                ..Settings::default()
+            };
+            for own in settings.listeners.iter().map(Listener::record_route_value) {
+                let own = String::from_utf8_lossy(own);
+                for routes in [
+                    format!("Route: {own}\r\n"),
+                    format!("Route: {own}, <sip:c;lr>\r\n"),
+                    format!("Route: {own}\r\nRoute: <sip:c;lr>\r\nRoute: {own}\r\n"),
+                    format!("Route: {own};x=y\r\nRoute: {own}\r\n"),
+                    format!("Route: {own}\r\nRoute: {own}\r\nRoute: ,\r\n"),
+                ] {
+                    let [known, parsed] = read(&settings, &routes);
+                    assert_eq!(known, parsed, "{routes}");
+                }
+            }
+        }
     }
 }

@@ -269,6 +269,19 @@ impl Listener {
         &self.via
     }
 
+    /// The branch of a Via that is ours to the letter; what else may be ours is to be parsed.
+    pub(crate) fn branch_of<'v>(&self, via: &'v [u8]) -> Option<&'v [u8]> {
+        let written = self.via.strip_prefix("Via: ")?;
+        via.strip_prefix(written.as_bytes())
+    }
+
+    /// The value of our Record-Route.
+    pub(crate) fn record_route_value(&self) -> &[u8] {
+        let line = self.record_route.as_bytes();
+        let value = line.strip_prefix(b"Record-Route: ").unwrap_or_default();
+        value.strip_suffix(b"\r\n").unwrap_or_default()
+    }
+
     /// The Record-Route line that brings a dialog back here.
     pub(crate) fn record_route(&self) -> &str {
         &self.record_route

@@ -70,6 +70,13 @@ pub(crate) fn whole<'a, O>(
 /// What is left after white space and folds. A line break that is not a fold stays.
 #[inline]
 pub(crate) fn skip_sws(mut input: &[u8]) -> &[u8] {
+    // One space at most is what there nearly always is.
+    if let [b' ', rest @ ..] = input {
+        input = rest;
+    }
+    if input.first().is_none_or(|byte| *byte > b' ') {
+        return input;
+    }
     while let [first, rest @ ..] = input {
         input = match (first, rest) {
             (b' ' | b'\t', rest) | (b'\r', [b'\n', b' ' | b'\t', rest @ ..]) => rest,

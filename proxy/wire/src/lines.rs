@@ -1,7 +1,8 @@
 //! Where lines end.
 
+use memchr::memchr3;
+
 use crate::malformed::{Malformed, Reason};
-use crate::scan::first_below;
 
 /// One line of the header. `raw[start..end]` is the line without its CRLF, the next starts at `next`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,15 +98,8 @@ impl Line {
 
 /// Where the next CR, LF or NUL is, from `at` on.
 #[inline]
-fn next_stop(raw: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        // Of the control characters below these, only the tab is met.
-        at += first_below::<{ b'\r' + 1 }>(raw.get(at..)?)?;
-        if matches!(raw[at], b'\r' | b'\n' | 0) {
-            return Some(at);
-        }
-        at += 1;
-    }
+fn next_stop(raw: &[u8], at: usize) -> Option<usize> {
+    Some(at + memchr3(b'\r', b'\n', 0, raw.get(at..)?)?)
 }
 
 /// Tells quoted pairs in quoted strings. Reads a line once however many NULs it has.

@@ -3,9 +3,9 @@
 mod compare;
 
 use nom::Parser;
-use nom::bytes::complete::{tag, take_till1, take_while, take_while1};
+use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::combinator::{opt, rest};
-use nom::sequence::{preceded, terminated};
+use nom::sequence::preceded;
 
 use crate::chars::{is_uri, uri_run};
 use crate::grammar::{Parsed, refuse, symbol, whole};
@@ -178,10 +178,7 @@ fn scheme(input: &[u8]) -> Parsed<'_, Scheme<'_>> {
 }
 
 fn sip<'a>(input: &'a [u8], scheme: Scheme<'a>, raw: &'a [u8]) -> Parsed<'a, Uri<'a>> {
-    let (at_host, userinfo) = match first_equal(b'@', input) {
-        Some(_) => opt(userinfo).parse(input)?,
-        None => (input, None),
-    };
+    let (at_host, userinfo) = userinfo(input).map_or((input, None), |(at, info)| (at, Some(info)));
     let (user, password) = userinfo.unzip();
     let (after, (host, _, port)) = hostport(at_host, symbol(b':'))?;
     let (after, params) = uri_params(after)?;
@@ -200,17 +197,17 @@ fn sip<'a>(input: &'a [u8], scheme: Scheme<'a>, raw: &'a [u8]) -> Parsed<'a, Uri
     Ok((end, uri))
 }
 
-/// `user[:password]@`. The user may hold `;` and `?`, which the host may not be confused by: an `@`
-/// anywhere later makes the URI malformed.
-fn userinfo(input: &[u8]) -> Parsed<'_, (&[u8], Option<&[u8]>)> {
-    terminated(
-        (
-            take_till1(|b| b == b'@' || b == b':'),
-            opt(preceded(tag(&b":"[..]), take_while(is_password))),
-        ),
-        tag(&b"@"[..]),
-    )
-    .parse(input)
+/// `user[:password]@`, if it is there. The user may hold `;` and `?`, which the host may not be
+/// confused by: an `@` anywhere later makes the URI malformed.
+fn userinfo(input: &[u8]) -> Option<(&[u8], (&[u8], Option<&[u8]>))> {
+    let at = first_equal(b'@', input)?;
+    let (text, after) = (&input[..at], &input[at + 1..]);
+    let (user, password) = match first_equal(b':', text) {
+        Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
+        None => (text, None),
+    };
+    let is_whole = password.is_none_or(|password| password.iter().all(|b| is_password(*b)));
+    (is_whole && !user.is_empty()).then_some((after, (user, password)))
 }
 
 fn is_password(byte: u8) -> bool {

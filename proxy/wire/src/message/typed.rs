@@ -39,8 +39,22 @@ impl<'a> Message<'a> {
 
     /// All Vias from the topmost down, lists in one header flattened.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + use<'a> {
+        self.vias_from_line(0)
+    }
+
+    /// The Vias below those that stand in the first Via header.
+    pub fn vias_below_first_line(
+        &self,
+    ) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + use<'a> {
+        self.vias_from_line(1)
+    }
+
+    fn vias_from_line(
+        &self,
+        line: usize,
+    ) -> impl Iterator<Item = Result<Via<'a>, Malformed>> + use<'a> {
         let message = *self;
-        let mut headers = self.all(HeaderId::Via);
+        let mut headers = self.all(HeaderId::Via).skip(line);
         let mut values = Values::none();
         std::iter::from_fn(move || {
             loop {
