@@ -17,8 +17,9 @@ use crate::key::{BranchToken, Ticket, Token, TransactionKey};
 use crate::route_headers::{Recorded, RouteHeaders};
 use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
+use crate::slots::Slot;
 use crate::stateless::{Ack, Forwarded};
-use crate::store::{Slot, Store};
+use crate::store::Store;
 use crate::tail::Tail;
 
 /// One shard's proxy: every transaction of the calls that belong to it.
@@ -155,6 +156,7 @@ impl Core {
         for key in due.drain(..) {
             self.on_timeout(now, key, out);
         }
+        due.shrink_to(1 << 10);
         self.due = due;
         self.publish_gauges();
     }
@@ -291,7 +293,7 @@ impl Core {
                 });
                 return;
             }
-            Some(Slot::Tail(tail)) => tail.until,
+            Some(Slot::Tail(_)) => now,
             Some(Slot::Ack(ack)) => {
                 if ack.until <= now {
                     self.counters.add(Counter::DropUnroutable);
@@ -303,7 +305,7 @@ impl Core {
         if until <= now {
             self.store.terminate(key);
         } else {
-            self.store.arm(key, until);
+            self.store.arm(now, key, until);
         }
     }
 
@@ -353,13 +355,11 @@ impl Core {
         now: Instant,
         key: TransactionKey,
         out: &mut Outputs,
-        work: impl FnOnce(&Tail, &mut Env<'_>) -> R,
+        work: impl FnOnce(&Tail<'_>, &mut Env<'_>) -> R,
     ) -> Option<R> {
         let (mut env, store) = self.env(now, key, out);
-        match store.slot(key) {
-            Some(Slot::Tail(tail)) => Some(work(tail, &mut env)),
-            _ => None,
-        }
+        let tail = store.tail(key)?;
+        Some(work(&tail, &mut env))
     }
 
     fn with_ack(
@@ -376,12 +376,12 @@ impl Core {
     }
 
     /// Puts a transaction back where it now belongs: live, lingering, or gone.
-    pub(crate) fn settle(&mut self, now: Instant, key: TransactionKey, mut context: Box<Context>) {
+    pub(crate) fn settle(&mut self, now: Instant, key: TransactionKey, context: Box<Context>) {
         if !context.is_finished() {
             let next = context.next_timeout();
             self.store.put(key, context);
             if let Some(next) = next {
-                self.store.arm(key, next);
+                self.store.arm(now, key, next);
             }
             return;
         }
@@ -391,10 +391,10 @@ impl Core {
         if context.rewrites_parties() {
             // Late 2xx must be turned back, which needs the whole request.
             self.store.put(key, context);
+            self.store.arm(now, key, until);
         } else {
-            self.store.linger(key, Tail::of(&mut context, until));
+            self.store.linger(now, key, &context, until);
         }
-        self.store.arm(key, until);
     }
 
     /// Forwards the ACK of a 2xx.
@@ -428,7 +428,7 @@ impl Core {
             }
             let until = ack.until;
             let key = self.store.insert_ack(ack);
-            self.store.arm(key, until);
+            self.store.arm(now, key, until);
             let name = out.text(|out| out.extend_from_slice(name.as_bytes()));
             out.push(Output::Lookup {
                 ticket: Ticket(BranchToken { key, index: 0 }),

@@ -19,6 +19,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
     /// Whether the transport retransmits by itself, so that SIP does not (RFC 3261 §17).
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Self::Udp)
@@ -48,7 +51,7 @@ impl Transport {
 
     /// The transport of that name, in any case.
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss]
+        Self::ALL
             .into_iter()
             .find(|transport| transport.name().as_bytes().eq_ignore_ascii_case(name))
     }

@@ -2,22 +2,26 @@
 
 use std::fmt;
 
-use slotmap::{DefaultKey, Key, KeyData};
-
 /// A transaction's slot and generation. A key of a finished transaction finds nothing, even when
 /// the slot is in use again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TransactionKey(pub(crate) DefaultKey);
+pub struct TransactionKey {
+    pub(crate) generation: u32,
+    pub(crate) slot: u32,
+}
 
 impl TransactionKey {
     /// Slot in the low, generation in the high 32 bits.
     pub fn to_bits(self) -> u64 {
-        self.0.data().as_ffi()
+        u64::from(self.generation) << 32 | u64::from(self.slot)
     }
 
     /// The inverse of [`TransactionKey::to_bits`]; any number gives a key, which may find nothing.
     pub fn from_bits(bits: u64) -> Self {
-        Self(DefaultKey::from(KeyData::from_ffi(bits)))
+        Self {
+            generation: (bits >> 32) as u32,
+            slot: bits as u32,
+        }
     }
 }
 

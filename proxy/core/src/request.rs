@@ -15,7 +15,7 @@ use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
 use crate::secret::Fingerprint;
-use crate::store::Slot;
+use crate::slots::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
 
 /// Methods in the Allow header of the proxy's own OPTIONS answer: all that it forwards.

@@ -90,30 +90,6 @@ impl Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(pub(crate) u128);
 
-/// A hasher for keys that are hashes already.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 ^= u64::from_ne_bytes(word);
-        }
-    }
-
-    fn write_u128(&mut self, value: u128) {
-        self.0 = value as u64;
-    }
-}
-
-pub(crate) type HashedKeys = std::hash::BuildHasherDefault<AlreadyHashed>;
-
 /// `value` as lower-case hexadecimal digits, the last `N` of them.
 pub(crate) fn hex<const N: usize>(value: u64) -> [u8; N] {
     std::array::from_fn(|i| b"0123456789abcdef"[(value >> (4 * (N - 1 - i))) as usize & 0xf])

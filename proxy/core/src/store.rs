@@ -1,49 +1,32 @@
 //! Where transactions live, and the one way they leave.
 
-use std::collections::HashMap;
-
-use slotmap::SlotMap;
-
 use crate::clock::Instant;
 use crate::context::Context;
 use crate::key::TransactionKey;
-use crate::secret::{Fingerprint, HashedKeys};
+use crate::secret::Fingerprint;
+use crate::segments::Segments;
+use crate::servers::Servers;
+use crate::slots::{Name, Slot, Slots};
 use crate::stateless::PendingAck;
 use crate::tail::Tail;
 use crate::wheel::Wheel;
 
-/// What a slot holds.
-pub(crate) enum Slot {
-    /// A live transaction. `None` while it is being worked on.
-    Live(Option<Box<Context>>),
-    /// A finished one that absorbs retransmissions.
-    Tail(Tail),
-    /// A stateless ACK that waits for an address.
-    Ack(Box<PendingAck>),
-}
-
-struct Held {
-    slot: Slot,
-    /// The server transaction's identity; none for a stateless ACK.
-    fingerprint: Option<Fingerprint>,
-    /// The soonest entry in the wheel.
-    armed: Option<Instant>,
-}
-
 /// Every transaction of one core, by slot and by fingerprint, and their timers.
 pub(crate) struct Store {
-    slots: SlotMap<slotmap::DefaultKey, Held>,
-    servers: HashMap<Fingerprint, TransactionKey, HashedKeys>,
+    slots: Slots,
+    servers: Servers,
     wheel: Wheel,
+    tails: Segments,
     lingering: usize,
 }
 
 impl Store {
     pub(crate) fn new() -> Self {
         Self {
-            slots: SlotMap::new(),
-            servers: HashMap::default(),
+            slots: Slots::new(),
+            servers: Servers::new(),
             wheel: Wheel::new(),
+            tails: Segments::new(),
             lingering: 0,
         }
     }
@@ -57,87 +40,94 @@ impl Store {
     }
 
     pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<TransactionKey> {
-        self.servers.get(&fingerprint).copied()
+        let slot = self.servers.find(&self.slots, Name::of(fingerprint))?;
+        Some(self.slots.key(slot))
     }
 
     /// A slot for a transaction whose context is still to be made; give it with
     /// [`Store::put`].
     pub(crate) fn reserve(&mut self, fingerprint: Fingerprint) -> TransactionKey {
-        let held = Held {
-            slot: Slot::Live(None),
-            fingerprint: Some(fingerprint),
-            armed: None,
-        };
-        let key = TransactionKey(self.slots.insert(held));
-        self.servers.insert(fingerprint, key);
+        let name = Name::of(fingerprint);
+        let key = self.slots.insert(name, Slot::Live(None));
+        self.servers.insert(&mut self.slots, key.slot);
         key
     }
 
     pub(crate) fn insert_ack(&mut self, ack: Box<PendingAck>) -> TransactionKey {
-        let held = Held {
-            slot: Slot::Ack(ack),
-            fingerprint: None,
-            armed: None,
-        };
-        TransactionKey(self.slots.insert(held))
+        self.slots.insert(Name::default(), Slot::Ack(ack))
     }
 
-    pub(crate) fn slot(&mut self, key: TransactionKey) -> Option<&mut Slot> {
-        self.slots.get_mut(key.0).map(|held| &mut held.slot)
+    pub(crate) fn slot(&self, key: TransactionKey) -> Option<&Slot> {
+        self.slots.get(key).map(|held| &held.slot)
     }
 
     /// The context, to look at.
     pub(crate) fn context(&self, key: TransactionKey) -> Option<&Context> {
-        match &self.slots.get(key.0)?.slot {
+        match self.slot(key)? {
             Slot::Live(context) => context.as_deref(),
             Slot::Tail(_) | Slot::Ack(_) => None,
+        }
+    }
+
+    /// What is left of a finished transaction.
+    pub(crate) fn tail(&self, key: TransactionKey) -> Option<Tail<'_>> {
+        match self.slot(key)? {
+            Slot::Tail(record) => Tail::read(self.tails.get(*record)),
+            Slot::Live(_) | Slot::Ack(_) => None,
         }
     }
 
     /// The context, to work on; it must come back through [`Store::put`], [`Store::linger`] or
     /// [`Store::terminate`].
     pub(crate) fn take(&mut self, key: TransactionKey) -> Option<Box<Context>> {
-        match &mut self.slots.get_mut(key.0)?.slot {
+        match &mut self.slots.get_mut(key)?.slot {
             Slot::Live(context) => context.take(),
             Slot::Tail(_) | Slot::Ack(_) => None,
         }
     }
 
     pub(crate) fn put(&mut self, key: TransactionKey, context: Box<Context>) {
-        if let Some(held) = self.slots.get_mut(key.0) {
+        if let Some(held) = self.slots.get_mut(key) {
             held.slot = Slot::Live(Some(context));
         }
     }
 
-    /// Keeps only what absorbs retransmissions.
-    pub(crate) fn linger(&mut self, key: TransactionKey, tail: Tail) {
-        if let Some(held) = self.slots.get_mut(key.0) {
-            held.slot = Slot::Tail(tail);
+    /// Keeps only what absorbs retransmissions, until then.
+    pub(crate) fn linger(
+        &mut self,
+        now: Instant,
+        key: TransactionKey,
+        context: &Context,
+        until: Instant,
+    ) {
+        if let Some(held) = self.slots.get_mut(key) {
+            held.slot = Slot::Tail(Tail::keep(context, &mut self.tails));
             self.lingering += 1;
+            self.wheel
+                .arm_exactly(&mut self.slots, key.slot, now, until);
         }
     }
 
     /// Takes a transaction out of every index. The only way out.
     pub(crate) fn terminate(&mut self, key: TransactionKey) {
-        let Some(held) = self.slots.remove(key.0) else {
+        let Some(held) = self.slots.get(key) else {
             return;
         };
-        if let Slot::Tail(_) = held.slot {
+        if let Slot::Tail(record) = held.slot {
+            self.tails.remove(record);
             self.lingering -= 1;
         }
-        if let Some(fingerprint) = held.fingerprint {
-            self.servers.remove(&fingerprint);
+        if !matches!(held.slot, Slot::Ack(_)) {
+            self.servers.remove(&mut self.slots, key.slot);
         }
+        self.wheel.disarm(&mut self.slots, key.slot);
+        self.slots.remove(key.slot);
     }
 
     /// Makes sure that `key` comes out of [`Store::fire`] at `at` or sooner.
-    pub(crate) fn arm(&mut self, key: TransactionKey, at: Instant) {
-        let Some(held) = self.slots.get_mut(key.0) else {
-            return;
-        };
-        if held.armed.is_none_or(|armed| at < armed) {
-            held.armed = Some(at);
-            self.wheel.arm(at, key);
+    pub(crate) fn arm(&mut self, now: Instant, key: TransactionKey, at: Instant) {
+        if self.slots.get(key).is_some() {
+            self.wheel.arm(&mut self.slots, key.slot, now, at);
         }
     }
 
@@ -145,22 +135,9 @@ impl Store {
         self.wheel.next()
     }
 
-    /// Appends the keys whose time may have come; the owner's own deadlines say whether it has.
+    /// Appends the keys whose time may have come: of a live transaction its own deadlines say
+    /// whether it has, a finished one is over.
     pub(crate) fn fire(&mut self, now: Instant, due: &mut Vec<TransactionKey>) {
-        let start = due.len();
-        self.wheel.fire(now, due);
-        // An entry that was overtaken by a sooner one, or whose transaction is gone, is stale.
-        let mut kept = start;
-        for at in start..due.len() {
-            let Some(held) = self.slots.get_mut(due[at].0) else {
-                continue;
-            };
-            if held.armed.is_some_and(|armed| armed <= now) {
-                held.armed = None;
-                due.swap(kept, at);
-                kept += 1;
-            }
-        }
-        due.truncate(kept);
+        self.wheel.fire(&mut self.slots, now, due);
     }
 }

@@ -1,83 +1,81 @@
 //! What is left of a finished transaction: just enough to absorb retransmissions.
 
+mod record;
+
 use sigbox_wire::{Message, Splicer};
 
-use crate::clock::Instant;
+use self::record::Acks;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::Flow;
 use crate::relay::pop_via;
+use crate::segments::{Record, Segments};
 
-/// A finished transaction. About a hundred bytes, and one response where one may be asked for
-/// again.
-pub(crate) struct Tail {
+/// A finished transaction, as it is read from its record: about twenty bytes, and the response where
+/// one may be asked for again.
+pub(crate) struct Tail<'a> {
+    kind: Kind,
+    cseq: u32,
     /// Where responses go.
     upstream: Flow,
-    cseq: u32,
-    kind: Kind,
+    /// The final response to a request other than INVITE; empty on a reliable transport.
+    response: &'a [u8],
     /// The ACKs of branches that failed.
-    acks: Option<Box<[BranchAck]>>,
-    pub(crate) until: Instant,
+    acks: Acks<'a>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A 2xx went upstream: more of them are passed on.
     Accepted,
     /// Another final response was acknowledged.
     Confirmed,
-    /// The final response to a request other than INVITE; empty on a reliable transport.
-    NonInvite(Box<[u8]>),
+    NonInvite,
 }
 
-struct BranchAck {
-    index: u8,
-    flow: Flow,
-    text: Box<[u8]>,
-}
-
-impl Tail {
-    pub(crate) fn of(context: &mut Context, until: Instant) -> Self {
+impl<'a> Tail<'a> {
+    /// Keeps what is needed of a finished transaction.
+    pub(crate) fn keep(context: &Context, segments: &mut Segments) -> Record {
         let kind = match (context.is_invite(), context.is_accepted()) {
             (true, true) => Kind::Accepted,
             (true, false) => Kind::Confirmed,
-            (false, _) => Kind::NonInvite(std::mem::take(&mut context.last).into_boxed_slice()),
+            (false, _) => Kind::NonInvite,
         };
-        let acks: Box<[BranchAck]> = context
-            .branches
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, branch)| {
-                Some(BranchAck {
-                    index: index as u8,
-                    flow: branch.flow?,
-                    text: branch.ack.take()?,
-                })
+        let response = match kind {
+            Kind::NonInvite => &context.last[..],
+            Kind::Accepted | Kind::Confirmed => &[],
+        };
+        let acks = || {
+            let branches = context.branches.iter().enumerate();
+            branches.filter_map(|(index, branch)| {
+                Some((index as u8, branch.flow?, branch.ack.as_deref()?))
             })
-            .collect();
-        Self {
-            upstream: context.upstream,
-            cseq: context.cseq,
-            kind,
-            acks: (!acks.is_empty()).then_some(acks),
-            until,
-        }
+        };
+        segments.push(record::longest(response, acks()), |out| {
+            record::write(kind, context.cseq, &context.upstream, response, acks(), out);
+        })
+    }
+
+    /// Reads what [`Tail::keep`] kept; whatever follows it is not looked at.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        record::read(bytes)
     }
 
     /// The request came again.
     pub(crate) fn on_retransmission(&self, env: &mut Env<'_>) {
         env.count(Counter::RetransmissionReceived);
-        if let Kind::NonInvite(response) = &self.kind
-            && !response.is_empty()
-        {
+        if !self.response.is_empty() {
             env.count(Counter::RetransmissionSent);
-            env.send(self.upstream, None, |out| out.extend_from_slice(response));
+            env.send(self.upstream, None, |out| {
+                out.extend_from_slice(self.response);
+            });
         }
     }
 
     /// An ACK with the INVITE's branch; `true` when it is to be forwarded.
     pub(crate) fn on_ack(&self, env: &Env<'_>) -> bool {
-        let accepted = matches!(self.kind, Kind::Accepted);
+        let accepted = self.kind == Kind::Accepted;
         if !accepted {
             env.count(Counter::DropAbsorbedAck);
         }
@@ -98,7 +96,7 @@ impl Tail {
             return env.count(Counter::DropCseqMismatch);
         };
         let invite = cseq.method == sigbox_wire::Method::Invite;
-        match (&self.kind, response.status()) {
+        match (self.kind, response.status()) {
             // RFC 6026 §7.2: every 2xx to an INVITE is passed on.
             (Kind::Accepted | Kind::Confirmed, 200..300) if invite && leads_back => {
                 env.count(Counter::RetransmissionReceived);
@@ -108,9 +106,8 @@ impl Tail {
             }
             (_, 300..) if invite => {
                 env.count(Counter::RetransmissionReceived);
-                let acks = self.acks.iter().flatten();
-                for ack in acks.filter(|ack| ack.index == index) {
-                    env.send(ack.flow, None, |out| out.extend_from_slice(&ack.text));
+                for (_, flow, ack) in self.acks.filter(|(branch, ..)| *branch == index) {
+                    env.send(flow, None, |out| out.extend_from_slice(ack));
                 }
             }
             _ => env.count(Counter::DropLateResponse),

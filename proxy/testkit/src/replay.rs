@@ -61,6 +61,8 @@ pub struct Replay {
     out: Outputs,
     now: Instant,
     inputs: VecDeque<(Instant, Event)>,
+    /// Calls and INVITEs besides.
+    carried: u32,
     /// Messages that were played: giving their memory back is not the core's work.
     played: Vec<String>,
 }
@@ -98,6 +100,34 @@ impl Replay {
         }
     }
 
+    /// Carries this many more calls from their INVITE to the answer to their BYE, one after the
+    /// other; their timers do not run out meanwhile.
+    pub fn carry(&mut self, calls: u32) {
+        let played = std::mem::take(&mut self.played);
+        for _ in 0..calls {
+            self.carried += 1;
+            self.call(EARLIER + self.carried);
+            self.played = Vec::new();
+        }
+        self.played = played;
+        self.out = Outputs::new();
+    }
+
+    /// Has this many more INVITEs wait for a decision.
+    pub fn suspend(&mut self, invites: u32) {
+        for _ in 0..invites {
+            self.carried += 1;
+            let invite = invite(EARLIER + self.carried).text();
+            self.out.clear();
+            let input = Input::Message {
+                flow: flow(CALLER),
+                bytes: invite.as_bytes(),
+            };
+            self.core.handle(self.now, input, &mut self.out);
+        }
+        self.out = Outputs::new();
+    }
+
     /// Lets time pass until every timer of every transaction is over.
     pub fn run_out(&mut self) {
         while let Some(next) = self.core.next_timeout() {
@@ -105,6 +135,7 @@ impl Replay {
             self.now = next;
             self.core.handle_timeout(next, &mut self.out);
         }
+        self.out.clear();
         assert!(self.core.is_empty(), "transactions are left");
     }
 
@@ -147,6 +178,7 @@ impl Replay {
             out: Outputs::new(),
             now: Instant::ZERO,
             inputs: VecDeque::new(),
+            carried: 0,
             played: Vec::with_capacity(Step::ALL.len() * (EARLIER as usize + 1)),
         };
         for number in 0..EARLIER {

@@ -29,6 +29,7 @@ mod fork;
 mod headers_per_branch;
 mod in_dialog;
 mod late_answer;
+mod lingering;
 mod local_rules;
 mod lossy_network;
 mod max_forwards;
