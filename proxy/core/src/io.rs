@@ -315,12 +315,11 @@ impl Outputs {
     }
 
     /// Gives an emptied list back after [`Outputs::take`], and forgets the bytes.
-    pub fn recycle(&mut self, mut items: Vec<Output>) {
-        items.clear();
-        self.bytes.clear();
+    pub fn recycle(&mut self, items: Vec<Output>) {
         if self.items.is_empty() {
             self.items = items;
         }
+        self.clear();
     }
 
     /// The outputs, in order.
@@ -333,10 +332,13 @@ impl Outputs {
         &self.bytes[range.clone()]
     }
 
-    /// Forgets everything, keeping the allocations.
+    /// Forgets everything, keeping the allocations unless they are large: thousands of timers
+    /// that run out at once are rare.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(1 << 16);
         self.items.clear();
+        self.items.shrink_to(1 << 8);
     }
 
     /// Whether there is nothing to do.
