@@ -225,13 +225,7 @@ impl Core {
         self.index = Some(index);
     }
 
-    fn on_response(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        response: Message<'_>,
-        out: &mut Outputs,
-    ) {
+    fn on_response(&mut self, now: Instant, flow: &Flow, response: Message<'_>, out: &mut Outputs) {
         self.counters.add(match response.status() / 100 {
             1 => Counter::Response1xx,
             2 => Counter::Response2xx,

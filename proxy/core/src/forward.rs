@@ -427,7 +427,10 @@ fn write_record_route(
     outgoing: ListenerId,
     out: &mut Vec<u8>,
 ) {
-    let both = [Some(outgoing), Some(incoming).filter(|incoming| *incoming != outgoing)];
+    let both = [
+        Some(outgoing),
+        Some(incoming).filter(|incoming| *incoming != outgoing),
+    ];
     for listener in both.into_iter().flatten() {
         if let Some(listener) = settings.listener(listener) {
             out.extend_from_slice(listener.record_route().as_bytes());

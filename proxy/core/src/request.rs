@@ -89,8 +89,12 @@ impl Core {
         let now = arrival.now;
         // An answer made without a transaction, or by one that is gone, has the tag of this request.
         let has_own_tag = || {
-            let own_tag = self.secret().tag(arrival.fingerprint);
-            read.to.tag() == Some(&own_tag[..])
+            let own_tag = || self.secret().tag(arrival.fingerprint);
+            let tag = read
+                .to
+                .tag()
+                .and_then(|tag| <&[u8; 16]>::try_from(tag).ok());
+            tag.is_some_and(|tag| *tag == own_tag())
         };
         if known.is_none() && has_own_tag() {
             return self.counters().add(Counter::DropAbsorbedAck);

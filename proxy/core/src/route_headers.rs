@@ -1,6 +1,6 @@
 //! The Route headers of a received request (RFC 3261 §16.4), read once.
 
-use sigbox_wire::{Essentials, HeaderId, Message, NameAddr, Uri};
+use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Uri};
 
 use crate::flow::ListenerId;
 use crate::plan::Hop;
@@ -58,14 +58,25 @@ impl<'a> RouteHeaders<'a> {
         request: Message<'a>,
     ) -> Self {
         let first = request.header(HeaderId::Route);
-        let as_recorded =
-            first.and_then(|route| recorded.owner(settings, incoming, route.value));
-        let mut own = u8::from(as_recorded.is_some());
-        let mut listener = as_recorded.flatten();
-        for route in request.addresses(HeaderId::Route).skip(own.into()) {
-            let next = route.map_or(Next::Unreadable, |route| {
-                Next::Uri(route.parsed_uri().ok())
-            });
+        let as_recorded = first.and_then(|route| recorded.owner(settings, incoming, route.value));
+        match as_recorded {
+            Some(listener) => {
+                let others = request.addresses_below_first_line(HeaderId::Route);
+                Self::follow(settings, 1, listener, others)
+            }
+            None => Self::follow(settings, 0, None, request.addresses(HeaderId::Route)),
+        }
+    }
+
+    /// Goes on after `own` values, the last of which named `listener`.
+    fn follow(
+        settings: &Settings,
+        mut own: u8,
+        mut listener: Option<ListenerId>,
+        others: impl Iterator<Item = Result<NameAddr<'a>, Malformed>>,
+    ) -> Self {
+        for route in others {
+            let next = route.map_or(Next::Unreadable, |route| Next::Uri(route.parsed_uri().ok()));
             let named = match &next {
                 Next::Uri(Some(uri)) if own < u8::MAX => settings.owns(uri),
                 _ => None,

@@ -101,9 +101,7 @@ pub(crate) fn lws(input: &[u8]) -> Parsed<'_, ()> {
 }
 
 /// `SEMI`, `EQUAL`, `SLASH`, `COLON`: a separator with optional white space around it.
-pub(crate) fn separator<'a>(
-    symbol: u8,
-) -> impl Parser<&'a [u8], Output = (), Error = Stuck<'a>> {
+pub(crate) fn separator<'a>(symbol: u8) -> impl Parser<&'a [u8], Output = (), Error = Stuck<'a>> {
     move |input: &'a [u8]| match skip_sws(input) {
         [first, rest @ ..] if *first == symbol => Ok((skip_sws(rest), ())),
         rest => Err(Err::Error(Stuck { rest, why: None })),

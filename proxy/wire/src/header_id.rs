@@ -150,6 +150,7 @@ static BY_NAME: [HeaderId; SLOTS] = {
 
 impl HeaderId {
     /// The header with this name, long or compact, in any case.
+    #[inline]
     pub fn from_name(name: &[u8]) -> HeaderId {
         if let [letter] = name {
             return HeaderId::from_compact(*letter);
@@ -201,7 +202,10 @@ mod tests {
             assert_eq!(HeaderId::from_name(name.as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_uppercase().as_bytes()), id);
             assert_eq!(HeaderId::from_name(name.to_lowercase().as_bytes()), id);
-            assert!(id.initials().contains(&name.as_bytes()[0].to_ascii_lowercase()));
+            assert!(
+                id.initials()
+                    .contains(&name.as_bytes()[0].to_ascii_lowercase())
+            );
             if let Some(letter) = id.compact() {
                 assert!(id.initials().contains(&letter));
                 assert_eq!(HeaderId::from_name(&[letter]), id);

@@ -1,6 +1,6 @@
 //! Offsets of one message.
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr3};
 use smallvec::SmallVec;
 
 use crate::chars::{is_token, trim_end};
@@ -158,19 +158,25 @@ impl Index {
         let most_vias = limits.vias + usize::from(self.is_response);
         loop {
             self.headers_end = offset(at);
-            let line = Line::logical(message, at);
-            if !line.is_terminated {
-                faults.note(Reason::Unterminated, message.len());
-                return message.len();
+            if let [b'\r', b'\n', ..] = &message[at..] {
+                return at + 2;
             }
-            if line.end == at {
-                return line.next;
-            }
-            if self.lines.len() >= limits.headers {
-                faults.note(Reason::TooManyHeaders, at);
-                return message.len();
-            }
-            let header = self.header(message, &line, limits, faults);
+            let usual = usual(message, at, limits.header);
+            let (header, next) = match usual {
+                Some(line) if self.lines.len() < limits.headers => line,
+                _ => {
+                    let line = Line::logical(message, at);
+                    if !line.is_terminated {
+                        faults.note(Reason::Unterminated, message.len());
+                        return message.len();
+                    }
+                    if self.lines.len() >= limits.headers {
+                        faults.note(Reason::TooManyHeaders, at);
+                        return message.len();
+                    }
+                    (self.header(message, &line, limits, faults), line.next)
+                }
+            };
             if header.id == HeaderId::Via {
                 let value = &message[header.value_start.into()..header.value_end.into()];
                 vias += 1;
@@ -183,7 +189,7 @@ impl Index {
                 }
             }
             self.push(header, faults);
-            at = line.next;
+            at = next;
         }
     }
 
@@ -288,22 +294,49 @@ impl Index {
     }
 }
 
+/// The header line at `at` and where the next one starts, if it is one physical line without a fault;
+/// whatever else it is, is found out more slowly.
+#[inline]
+fn usual(message: &[u8], at: usize, longest: usize) -> Option<(HeaderLine, usize)> {
+    let rest = message.get(at..)?;
+    let len = memchr3(b'\r', b'\n', 0, rest)?;
+    match &rest[len..] {
+        [b'\r', b'\n', b' ' | b'\t', ..] => return None,
+        [b'\r', b'\n', ..] if len <= longest => {}
+        _ => return None,
+    }
+    let line = &rest[..len];
+    let (id, name_len, value) = split(line)?;
+    let value = skip_sws(value);
+    let end = at + len;
+    let header = HeaderLine {
+        start: offset(at),
+        value_start: offset(end - value.len()),
+        value_end: offset(end - value.len() + trim_end(value).len()),
+        name_len,
+        id,
+    };
+    Some((header, end + 2))
+}
+
 /// A header line in front of its colon and behind it: which header it is and the length of its name,
 /// and what follows. `None` when the name is not a token of at most 255 bytes.
-#[inline]
+#[inline(always)]
 fn split(line: &[u8]) -> Option<(HeaderId, u8, &[u8])> {
     let colon = first_equal(b':', line)?;
-    let mut name = &line[..colon];
+    let (name, value) = (trim_blanks(&line[..colon]), &line[colon + 1..]);
+    let id = HeaderId::from_name(name);
+    // Known names are tokens, and short.
+    let is_name = id != HeaderId::Other
+        || (1..=255).contains(&name.len()) && name.iter().all(|byte| is_token(*byte));
+    is_name.then_some((id, name.len() as u8, value))
+}
+
+fn trim_blanks(mut name: &[u8]) -> &[u8] {
     while let [shorter @ .., b' ' | b'\t'] = name {
         name = shorter;
     }
-    let name_len = u8::try_from(name.len()).ok().filter(|len| *len > 0)?;
-    let id = HeaderId::from_name(name);
-    // Known names are tokens.
-    if id == HeaderId::Other && !name.iter().all(|byte| is_token(*byte)) {
-        return None;
-    }
-    Some((id, name_len, &line[colon + 1..]))
+    name
 }
 
 /// Offsets are of messages no longer than `u16::MAX`, which [`Index::parse`] sees to.

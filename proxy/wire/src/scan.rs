@@ -9,7 +9,12 @@ const TOP_BITS: u64 = 0x8080_8080_8080_8080;
 /// Where the first byte below `LIMIT` is.
 #[inline]
 pub(crate) fn first_below<const LIMIT: u8>(text: &[u8]) -> Option<usize> {
-    const { assert!(LIMIT <= 0x80, "a byte with its top bit set is below no limit") };
+    const {
+        assert!(
+            LIMIT <= 0x80,
+            "a byte with its top bit set is below no limit"
+        )
+    };
     first(text, |word| below(word, LIMIT))
 }
 
@@ -36,7 +41,11 @@ fn first(text: &[u8], hits: impl Fn(u64) -> u64) -> Option<usize> {
     for (number, [low, high]) in pairs.iter().enumerate() {
         let (low, high) = (hits(*low), hits(*high));
         if low | high != 0 {
-            let place = if low != 0 { place(low) } else { 8 + place(high) };
+            let place = if low != 0 {
+                place(low)
+            } else {
+                8 + place(high)
+            };
             return Some(number * 16 + place);
         }
     }

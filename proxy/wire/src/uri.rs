@@ -197,9 +197,12 @@ fn sip<'a>(input: &'a [u8], scheme: Scheme<'a>, raw: &'a [u8]) -> Parsed<'a, Uri
     Ok((end, uri))
 }
 
+/// The user, and the password if there is one.
+type UserInfo<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// `user[:password]@`, if it is there. The user may hold `;` and `?`, which the host may not be
 /// confused by: an `@` anywhere later makes the URI malformed.
-fn userinfo(input: &[u8]) -> Option<(&[u8], (&[u8], Option<&[u8]>))> {
+fn userinfo(input: &[u8]) -> Option<(&[u8], UserInfo<'_>)> {
     let at = first_equal(b'@', input)?;
     let (text, after) = (&input[..at], &input[at + 1..]);
     let (user, password) = match first_equal(b':', text) {

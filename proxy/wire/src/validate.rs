@@ -72,7 +72,10 @@ impl<'a> Message<'a> {
         };
         let len = visible_run(header.value);
         if len == 0 || len < header.value.len() {
-            return Err(Malformed::new(Reason::CallId, header.value_range.start + len));
+            return Err(Malformed::new(
+                Reason::CallId,
+                header.value_range.start + len,
+            ));
         }
         Ok(())
     }

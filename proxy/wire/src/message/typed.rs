@@ -33,8 +33,7 @@ impl<'a> Message<'a> {
     pub fn via(&self) -> Result<Via<'a>, Malformed> {
         let header = self.required(HeaderId::Via, Reason::MissingVia)?;
         // No Via holds a comma that separates: what parses is one value.
-        Via::parse(header.value)
-            .or_else(|_| self.typed(Values::first(header.value), Via::parse))
+        Via::parse(header.value).or_else(|_| self.typed(Values::first(header.value), Via::parse))
     }
 
     /// All Vias from the topmost down, lists in one header flattened.
@@ -153,16 +152,32 @@ impl<'a> Message<'a> {
         &self,
         id: HeaderId,
     ) -> impl Iterator<Item = Result<NameAddr<'a>, Malformed>> + use<'a> {
+        self.addresses_from_line(id, 0)
+    }
+
+    /// The addresses below those that stand in the first header with this id.
+    pub fn addresses_below_first_line(
+        &self,
+        id: HeaderId,
+    ) -> impl Iterator<Item = Result<NameAddr<'a>, Malformed>> + use<'a> {
+        self.addresses_from_line(id, 1)
+    }
+
+    fn addresses_from_line(
+        &self,
+        id: HeaderId,
+        line: usize,
+    ) -> impl Iterator<Item = Result<NameAddr<'a>, Malformed>> + use<'a> {
         Addresses {
             message: *self,
             id,
-            values: self.values(id),
+            values: self.values(id, line),
         }
     }
 
     /// The words of Require, Supported, Allow and their like; empty ones are passed over.
     pub fn tokens(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.values(id).filter(|value| !value.is_empty())
+        self.values(id, 0).filter(|value| !value.is_empty())
     }
 
     /// The credentials or challenges under this header, one in each line.
@@ -191,8 +206,9 @@ impl<'a> Message<'a> {
         Some(value_range.start..value_range.end - skip_sws(others).len())
     }
 
-    fn values(&self, id: HeaderId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut headers = self.all(id);
+    /// The values under this header from the `line`th line with it on.
+    fn values(&self, id: HeaderId, line: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut headers = self.all(id).skip(line);
         let mut values = Values::none();
         std::iter::from_fn(move || {
             loop {
