@@ -9,6 +9,7 @@ mod limits;
 mod parse;
 mod route;
 mod status;
+mod usual;
 mod validate;
 
 use std::fmt;
@@ -191,6 +192,14 @@ impl Action {
         Self::Extend,
     ];
 
+    /// The action with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|action| action.as_str() == name)
+    }
+
     /// The name in documents and in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -212,16 +221,12 @@ impl fmt::Display for Action {
 impl<'de> Deserialize<'de> for Action {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|action| action.as_str() == name)
-            .ok_or_else(|| {
-                read::refuse(
-                    InvalidReason::UnknownAction,
-                    format_args!("{name:?} is none of route, reject, redirect, pass, extend"),
-                )
-            })
+        Self::from_name(&name).ok_or_else(|| {
+            read::refuse(
+                InvalidReason::UnknownAction,
+                format_args!("{name:?} is none of route, reject, redirect, pass, extend"),
+            )
+        })
     }
 }
 

@@ -272,6 +272,18 @@ proptest! {
         }
     }
 
+    /// An unknown field is ignored, but makes the document one that few write.
+    #[test]
+    fn an_unusual_document_is_read_like_a_usual_one(document in prop_oneof![decision(), anything()]) {
+        let plain = document.to_string();
+        if let Some(fields) = plain.strip_prefix('{') {
+            let comma = if fields == "}" { "" } else { "," };
+            let unusual = format!("{{\"x-trace\":[]{comma}{fields}");
+            let read = |text: &str| Decision::parse(text.as_bytes(), &Limits::default());
+            prop_assert_eq!(read(&plain), read(&unusual), "{}", plain);
+        }
+    }
+
     #[test]
     fn letter_case_of_field_names_changes_nothing(document in decision(), upper in any::<u64>()) {
         fn shout(value: &Value, upper: u64, names: bool) -> Value {

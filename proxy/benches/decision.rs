@@ -1,5 +1,5 @@
 //! Instructions that writing a query and reading a decision cost.
-//! `scripts/budgets` holds the counts against docs/budgets.toml.
+//! `scripts/budgets` holds the counts against docs/budgets.md.
 
 #![allow(
     missing_docs,
@@ -11,10 +11,15 @@
 )]
 
 use std::hint::black_box;
+use std::time::{Duration, SystemTime};
 
+use async_nats::{HeaderMap, Subject};
 use gungraun::prelude::*;
+use sigbox::bus::headers::QueryHeaders;
+use sigbox::bus::inbox::Inbox;
 use sigbox::decision::{Parsed, PlanContext, QueryOptions, plan_of, write_query};
-use sigbox_contracts::{Decision, Limits};
+use sigbox_contracts::{Decision, Limits, Slug};
+use sigbox_core::{Token, TransactionKey};
 use sigbox_testkit::{Replay, Step};
 
 struct Asking {
@@ -57,18 +62,61 @@ fn query(mut asking: Asking) -> Asking {
     asking
 }
 
-/// Two carriers, one after the other.
-const DOCUMENT: &str = r#"{"version":"1.0","action":"route","routing":"serial","routes":[{"dst_uri":"sip:203.0.113.9:5060","fr_timer":3000},{"dst_uri":"sip:203.0.113.10:5060"}],"reasons":["prefix 4930"]}"#;
-
-/// One has been read before: the allocator has room for another.
-fn reading() -> Replay {
-    let replay = Replay::before(Step::Decision);
-    read(&replay);
-    replay
+/// The same, and headers that were made before.
+fn heading() -> (Asking, QueryHeaders) {
+    let asking = asking();
+    let mut headers = QueryHeaders::new(0, Duration::ZERO);
+    head(&asking, &mut headers);
+    (asking, headers)
 }
 
-fn read(replay: &Replay) -> Parsed {
-    let document = black_box(DOCUMENT.as_bytes());
+fn head(asking: &Asking, headers: &mut QueryHeaders) -> HeaderMap {
+    let suspended = asking.replay.suspended().expect("it is suspended");
+    headers.of(&suspended, black_box(SystemTime::UNIX_EPOCH))
+}
+
+#[library_benchmark(setup = heading)]
+#[bench::of_query()]
+fn headers((asking, mut headers): (Asking, QueryHeaders)) -> (Asking, QueryHeaders, HeaderMap) {
+    let made = head(&asking, &mut headers);
+    (asking, headers, made)
+}
+
+/// Where the answer to a query goes, and a query that is on its way there.
+fn inbox() -> (Inbox, Token) {
+    let node = Slug::new("edge-1").expect("it is a slug");
+    let token = Token {
+        key: TransactionKey::from_bits(0x0000_0003_0000_1a2b),
+        attempt: 1,
+    };
+    let inbox = Inbox::new(&node, 0x1a2b_3c4d_5e6f_7a8b, 1);
+    inbox.token(&inbox.subject(token)).expect("it is ours");
+    (inbox, token)
+}
+
+#[library_benchmark(setup = inbox)]
+#[bench::address()]
+fn reply((inbox, token): (Inbox, Token)) -> (Inbox, Subject, Option<Token>) {
+    let subject = inbox.subject(black_box(token));
+    let token = inbox.token(&subject);
+    (inbox, subject, token)
+}
+
+/// Two carriers, one after the other.
+const USUAL: &str = r#"{"version":"1.0","action":"route","routing":"serial","routes":[{"dst_uri":"sip:203.0.113.9:5060","fr_timer":3000},{"dst_uri":"sip:203.0.113.10:5060"}],"reasons":["prefix 4930"]}"#;
+
+/// The same as rtjson, where letter case does not count.
+const RTJSON: &str = r#"{"Version":"1.0","Routing":"serial","Routes":[{"DST_URI":"sip:203.0.113.9:5060","FR_Timer":3000},{"DST_URI":"sip:203.0.113.10:5060"}],"Reasons":["prefix 4930"]}"#;
+
+/// One has been read before: the allocator has room for another.
+fn reading(document: &'static str) -> (Replay, &'static str) {
+    let replay = Replay::before(Step::Decision);
+    read(&replay, document);
+    (replay, document)
+}
+
+fn read(replay: &Replay, document: &str) -> Parsed {
+    let document = black_box(document.as_bytes());
     let context = PlanContext {
         settings: replay.settings(),
         max_routes: 32,
@@ -78,11 +126,15 @@ fn read(replay: &Replay) -> Parsed {
 }
 
 #[library_benchmark(setup = reading)]
-#[bench::decode()]
-fn decision(replay: Replay) -> (Replay, Parsed) {
-    let plan = read(&replay);
+#[bench::decode(USUAL)]
+#[bench::rtjson(RTJSON)]
+fn decision((replay, document): (Replay, &'static str)) -> (Replay, Parsed) {
+    let plan = read(&replay, document);
     (replay, plan)
 }
 
-library_benchmark_group!(name = codec, benchmarks = [query, decision]);
+library_benchmark_group!(
+    name = codec,
+    benchmarks = [query, headers, reply, decision]
+);
 main!(library_benchmark_groups = [codec]);

@@ -13,6 +13,7 @@
 mod answer;
 pub mod breaker;
 mod connect;
+pub mod headers;
 pub mod inbox;
 mod notices;
 mod pending;
@@ -26,10 +27,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::connection::State;
-use async_nats::{Client, Event, HeaderMap, HeaderName, Message, Statistics, Subscriber};
+use async_nats::{Client, Event, Message, Statistics, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
-use sigbox_contracts::{Limits, Slug, header};
+use sigbox_contracts::{Limits, Slug};
 use sigbox_core::{FallbackCause, Instant, Listener, Plan, Suspended, Token};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
@@ -38,6 +39,7 @@ pub use connect::BusError;
 
 use self::answer::Said;
 use self::breaker::Verdict;
+use self::headers::QueryHeaders;
 use self::inbox::Inbox;
 use self::notices::Notices;
 use self::pending::{Open, Pending};
@@ -65,9 +67,12 @@ pub struct Bus {
     connection: Option<u64>,
     notices: Notices,
     query: QueryOptions,
+    headers: QueryHeaders,
     limits: Limits,
     /// The longest the core waits for an answer, extensions included.
     max_wait: Duration,
+    /// Whether anybody is told what an answer said besides its plan.
+    tells: bool,
     /// Where a query is written before it is sent.
     scratch: Vec<u8>,
     metrics: Arc<ShardMetrics>,
@@ -100,7 +105,7 @@ pub struct Answer {
     pub token: Token,
     /// What to tell the core.
     pub verdict: Reply,
-    /// What else it said; present for queries that were open.
+    /// What else it said; present for queries that were open, when events tell of decisions.
     pub answered: Option<Answered>,
 }
 
@@ -153,8 +158,10 @@ impl Bus {
             connection: None,
             notices: Notices::new(shard, &config.nats.servers, refusal, health, shared),
             query: query_options(config),
+            headers: QueryHeaders::new(1, config.settings.decision.budget),
             limits: config.exchange.limits(),
             max_wait: config.settings.decision.max_wait,
+            tells: config.events.decision,
             scratch: Vec::with_capacity(4 * 1024),
             metrics,
         })
@@ -165,6 +172,7 @@ impl Bus {
         self.query = query_options(config);
         self.limits = config.exchange.limits();
         self.max_wait = config.settings.decision.max_wait;
+        self.tells = config.events.decision;
         self.subjects.set_breaker(config.nats.breaker);
     }
 
@@ -233,7 +241,7 @@ impl Bus {
         let publish = self.client.publish_with_reply_and_headers(
             self.subjects.subject(subject),
             self.inbox.subject(token),
-            headers(suspended),
+            self.headers.of(suspended, SystemTime::now()),
             Bytes::copy_from_slice(&self.scratch),
         );
         // Polled once: whatever does not go at once does not go.
@@ -297,16 +305,16 @@ impl Bus {
             Said::Plan(plan) => Ok(plan),
             _ => Err(cause),
         };
-        let answered = Answered {
+        let answered = self.tells.then(|| Answered {
             token,
             decider: answer::decider(message),
             reasons,
             detail,
-        };
+        });
         Some(Answer {
             token,
             verdict: Reply::Final(result),
-            answered: Some(answered),
+            answered,
         })
     }
 
@@ -406,53 +414,4 @@ pub(crate) fn unix_ms() -> f64 {
         .unwrap_or_default()
         .as_secs_f64()
         * 1_000.0
-}
-
-fn headers(suspended: &Suspended<'_>) -> HeaderMap {
-    let name = HeaderName::from_static;
-    let budget = suspended.budget.as_millis();
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let deadline = (since_epoch + suspended.budget).as_millis();
-    let mut headers = HeaderMap::new();
-    headers.insert(name(header::ID), suspended.id.to_string());
-    headers.insert(name(header::ATTEMPT), suspended.attempt.to_string());
-    headers.insert(name(header::BUDGET_MS), budget.to_string());
-    headers.insert(name(header::DEADLINE), deadline.to_string());
-    headers.insert(name(header::MODE), header::Mode::Live.as_str());
-    headers.insert(
-        name(header::TRACEPARENT),
-        traceparent(suspended.id, suspended.attempt),
-    );
-    headers
-}
-
-/// W3C trace context: the decision is the trace, the attempt one span of it.
-fn traceparent(id: uuid::Uuid, attempt: u8) -> String {
-    let (high, low) = id.as_u64_pair();
-    // The low half of a UUID has its variant bits set, so that a span is never all zeros.
-    let span = low ^ high.rotate_left(1) ^ u64::from(attempt);
-    format!(
-        "00-{}-{:016x}-01",
-        id.simple(),
-        if span == 0 { low } else { span }
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_trace_is_a_decision_and_a_span_an_attempt() {
-        let id = uuid::Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001);
-        let first = traceparent(id, 1);
-        assert_eq!(first.len(), 55);
-        assert!(
-            first.starts_with("00-01990000000070008000000000000001-"),
-            "{first}"
-        );
-        assert_ne!(first, traceparent(id, 2));
-    }
 }

@@ -5,10 +5,10 @@
 //! [`sigbox_core::Plan`], wholly or not at all: a document that is wrong in one place is an
 //! [`Invalid`](sigbox_contracts::Invalid) and leads to the fallback.
 
+mod json;
 mod plan;
 mod query;
 mod record;
-mod text;
 mod uri;
 
 pub use plan::{Parsed, PlanContext, plan_of};

@@ -51,7 +51,14 @@ pub struct HeaderEdits {
 impl HeaderEdits {
     /// Nothing to change.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            from,
+            to,
+            extra,
+            set,
+            remove,
+        } = self;
+        from.is_none() && to.is_none() && extra.is_none() && set.is_empty() && remove.is_empty()
     }
 }
 

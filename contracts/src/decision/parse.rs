@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::fold::{self, Folded};
-use super::{CacheHint, Decision, Limits, Route, Routing, StatusMatch};
+use super::{CacheHint, Decision, Limits, Route, Routing, StatusMatch, usual};
 use crate::invalid::{Invalid, InvalidReason};
 use crate::read;
 
@@ -26,23 +26,31 @@ impl Decision {
                 ),
             ));
         }
-        let Folded {
-            text,
-            wrapped,
-            names_action,
-        } = fold::fold(read::text(bytes)?);
-        let (decision, place) = match (wrapped, names_action) {
-            (false, true) => (read::document(&text)?, ""),
-            (false, false) => (read::document::<Rtjson>(&text)?.into(), ""),
-            (true, true) => (unwrap_document(&text)?, WRAPPER),
-            (true, false) => (unwrap_document::<Rtjson>(&text)?.into(), WRAPPER),
+        let text = read::text(bytes)?;
+        let (decision, place) = match usual::read(text) {
+            Some(decision) => (decision, ""),
+            None => complete(text)?,
         };
-        let decision: Self = decision;
         decision
             .validate(limits)
             .map_err(|invalid| invalid.under(place))?;
         Ok(decision)
     }
+}
+
+/// Reads any document there may be. The second is where in it the decision was found.
+pub(super) fn complete(text: &str) -> Result<(Decision, &'static str), Invalid> {
+    let Folded {
+        text,
+        wrapped,
+        names_action,
+    } = fold::fold(text);
+    Ok(match (wrapped, names_action) {
+        (false, true) => (read::document(&text)?, ""),
+        (false, false) => (read::document::<Rtjson>(&text)?.into(), ""),
+        (true, true) => (unwrap_document(&text)?, WRAPPER),
+        (true, false) => (unwrap_document::<Rtjson>(&text)?.into(), WRAPPER),
+    })
 }
 
 /// A decision that names no action. In rtjson other fields may stand beside the routes, for whoever reads them; a

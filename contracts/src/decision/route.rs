@@ -97,16 +97,26 @@ pub enum Routing {
     Parallel,
 }
 
+impl Routing {
+    /// The routing with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "serial" => Some(Self::Serial),
+            "parallel" => Some(Self::Parallel),
+            _ => None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Routing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "serial" => Ok(Self::Serial),
-            "parallel" => Ok(Self::Parallel),
-            other => Err(read::refuse(
+        let name = String::deserialize(deserializer)?;
+        Self::from_name(&name).ok_or_else(|| {
+            read::refuse(
                 InvalidReason::UnknownRouting,
-                format_args!("{other:?} is neither serial nor parallel"),
-            )),
-        }
+                format_args!("{name:?} is neither serial nor parallel"),
+            )
+        })
     }
 }
 

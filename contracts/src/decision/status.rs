@@ -25,6 +25,25 @@ impl StatusMatch {
             Self::Class(digit) => status / 100 == digit,
         }
     }
+
+    /// A status that can be the final one of a failed route.
+    pub(crate) fn from_status(status: u64) -> Option<Self> {
+        match u16::try_from(status) {
+            Ok(status @ 300..700) => Some(Self::Exact(status)),
+            _ => None,
+        }
+    }
+
+    /// A class by its name.
+    pub(crate) fn from_class(name: &str) -> Option<Self> {
+        match name {
+            "3xx" => Some(Self::Class(3)),
+            "4xx" => Some(Self::Class(4)),
+            "5xx" => Some(Self::Class(5)),
+            "6xx" => Some(Self::Class(6)),
+            _ => None,
+        }
+    }
 }
 
 impl Serialize for StatusMatch {
@@ -55,11 +74,7 @@ impl<'de> Deserialize<'de> for StatusMatch {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<StatusMatch, E> {
-                u16::try_from(number)
-                    .ok()
-                    .filter(|status| (300..700).contains(status))
-                    .map(StatusMatch::Exact)
-                    .ok_or_else(|| bad(number))
+                StatusMatch::from_status(number).ok_or_else(|| bad(number))
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<StatusMatch, E> {
@@ -78,13 +93,7 @@ impl<'de> Deserialize<'de> for StatusMatch {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<StatusMatch, E> {
-                match text {
-                    "3xx" => Ok(StatusMatch::Class(3)),
-                    "4xx" => Ok(StatusMatch::Class(4)),
-                    "5xx" => Ok(StatusMatch::Class(5)),
-                    "6xx" => Ok(StatusMatch::Class(6)),
-                    other => Err(bad(format_args!("{other:?}"))),
-                }
+                StatusMatch::from_class(text).ok_or_else(|| bad(format_args!("{text:?}")))
             }
         }
 

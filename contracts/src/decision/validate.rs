@@ -1,7 +1,7 @@
 //! Checks that need no SIP parser, in one order everywhere: version, what the action needs, what it does not use,
 //! then the values in document order. The first thing found wrong is reported.
 
-use super::{Action, Contact, Decision, HeaderEdits, Limits, RetryAfter, Route};
+use super::{Action, Contact, Decision, HeaderEdits, Limits, NameAddr, RetryAfter, Route};
 use crate::invalid::{Invalid, InvalidReason};
 use crate::subject::Slug;
 
@@ -249,40 +249,52 @@ fn check_contact(contact: &Contact) -> Checked {
 
 /// Pointers are relative to the headers.
 fn check_headers(headers: &HeaderEdits) -> Checked {
-    for (name, edit) in [("from", &headers.from), ("to", &headers.to)] {
-        let Some(edit) = edit else { continue };
-        if let Some(display) = &edit.display {
-            one_line(&format!("/{name}/display"), display)?;
-        }
-        if let Some(text) = &edit.uri {
-            uri(&format!("/{name}/uri"), text, SIP_OR_TEL)?;
-        }
+    if let Some(from) = &headers.from {
+        check_name_addr(from).map_err(|invalid| invalid.under("/from"))?;
+    }
+    if let Some(to) = &headers.to {
+        check_name_addr(to).map_err(|invalid| invalid.under("/to"))?;
     }
     if let Some(lines) = &headers.extra {
         extra_lines("/extra", lines)?;
     }
     for (name, value) in &headers.set {
-        let mut pointer = "/set".to_owned();
-        crate::read::push_token(&mut pointer, name);
-        header_name(&pointer, name)?;
-        one_line(&pointer, value)?;
-        if headers
-            .set
-            .keys()
-            .any(|other| other != name && other.eq_ignore_ascii_case(name))
-        {
-            return Err(Invalid::new(
-                InvalidReason::DuplicateField,
-                pointer,
-                "the same header is set twice; letter case does not count",
-            ));
-        }
+        check_set(headers, name, value).map_err(|invalid| {
+            let mut pointer = "/set".to_owned();
+            crate::read::push_token(&mut pointer, name);
+            invalid.under(&pointer)
+        })?;
     }
-    headers
-        .remove
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, name)| header_name(&format!("/remove/{index}"), name))
+    for (index, name) in headers.remove.iter().enumerate() {
+        header_name("", name).map_err(|invalid| invalid.under(&format!("/remove/{index}")))?;
+    }
+    Ok(())
+}
+
+/// Pointers are relative to the address.
+fn check_name_addr(address: &NameAddr) -> Checked {
+    if let Some(display) = &address.display {
+        one_line("/display", display)?;
+    }
+    if let Some(text) = &address.uri {
+        uri("/uri", text, SIP_OR_TEL)?;
+    }
+    Ok(())
+}
+
+/// One of the headers that `headers` sets; pointers are relative to it.
+fn check_set(headers: &HeaderEdits, name: &str, value: &str) -> Checked {
+    header_name("", name)?;
+    one_line("", value)?;
+    let mut names = headers.set.keys();
+    if names.any(|other| other != name && other.eq_ignore_ascii_case(name)) {
+        return Err(Invalid::new(
+            InvalidReason::DuplicateField,
+            "",
+            "the same header is set twice; letter case does not count",
+        ));
+    }
+    Ok(())
 }
 
 fn missing(pointer: impl Into<String>, detail: &str) -> Invalid {

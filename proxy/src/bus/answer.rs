@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use async_nats::{Message, StatusCode};
+use async_nats::{HeaderName, Message, StatusCode};
 use sigbox_contracts::{Decision, Invalid, Limits, header};
 use sigbox_core::Plan;
 
 use super::trouble::Failure;
 use crate::decision::{Parsed, PlanContext, plan_of};
+
+const DECIDER: HeaderName = HeaderName::from_static(header::DECIDER);
+const SERVICE_ERROR: HeaderName = HeaderName::from_static(header::SERVICE_ERROR);
+const SERVICE_ERROR_CODE: HeaderName = HeaderName::from_static(header::SERVICE_ERROR_CODE);
 
 /// What an answer says.
 #[derive(Debug)]
@@ -45,8 +49,8 @@ pub(super) fn read(
     if message.status == Some(StatusCode::NO_RESPONDERS) && message.payload.is_empty() {
         return (Said::NoResponders, Vec::new());
     }
-    if let Some(code) = value(message, header::SERVICE_ERROR_CODE) {
-        let text = value(message, header::SERVICE_ERROR).unwrap_or_default();
+    if let Some(code) = value(message, SERVICE_ERROR_CODE) {
+        let text = value(message, SERVICE_ERROR).unwrap_or_default();
         let shown = text
             .chars()
             .filter(|c| !c.is_control())
@@ -70,15 +74,11 @@ pub(super) fn read(
 
 /// `<service name>/<version>` of the decider, when it says so.
 pub(super) fn decider(message: &Message) -> Option<String> {
-    let name = value(message, header::DECIDER)?;
+    let name = value(message, DECIDER)?;
     Some(name.chars().filter(|c| !c.is_control()).take(128).collect())
 }
 
-fn value<'m>(message: &'m Message, name: &'static str) -> Option<&'m str> {
-    let name = async_nats::HeaderName::from_static(name);
-    message
-        .headers
-        .as_ref()?
-        .get(name)
-        .map(|value| value.as_str())
+fn value(message: &Message, name: HeaderName) -> Option<&str> {
+    let headers = message.headers.as_ref()?;
+    headers.get(name).map(|value| value.as_str())
 }

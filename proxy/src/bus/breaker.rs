@@ -43,6 +43,8 @@ struct Bucket {
 #[derive(Debug)]
 pub struct Breaker {
     settings: config::Breaker,
+    /// How many microseconds one of `buckets` stands for.
+    width: u64,
     phase: Phase,
     /// Counts changes of phase, so that an answer to a query of an earlier phase is not held against
     /// (or for) the present one.
@@ -60,8 +62,10 @@ enum Phase {
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: config::Breaker) -> Self {
+        let width = settings.window.as_micros() / BUCKETS as u128;
         Self {
             settings,
+            width: u64::try_from(width).unwrap_or(u64::MAX).max(1),
             phase: Phase::Closed,
             period: 0,
             buckets: Default::default(),
@@ -114,8 +118,9 @@ impl Breaker {
             // Permits of the present period are not given out while open.
             (Phase::Open { .. }, _) | (Phase::Closed, Verdict::Unknown) => {}
             (Phase::Closed, _) => {
-                self.count(now, verdict == Verdict::Failed);
-                if self.settings.enabled && self.is_tripped(now) {
+                let tick = now.as_micros() / self.width;
+                self.count(tick, verdict == Verdict::Failed);
+                if self.settings.enabled && self.is_tripped(tick) {
                     self.open(now);
                 }
             }
@@ -142,13 +147,7 @@ impl Breaker {
         self.period = self.period.wrapping_add(1);
     }
 
-    fn tick(&self, now: Instant) -> u64 {
-        let width = (self.settings.window.as_micros() / BUCKETS as u128).max(1);
-        now.as_micros() / u64::try_from(width).unwrap_or(u64::MAX)
-    }
-
-    fn count(&mut self, now: Instant, failed: bool) {
-        let tick = self.tick(now);
+    fn count(&mut self, tick: u64, failed: bool) {
         let bucket = &mut self.buckets[(tick % BUCKETS as u64) as usize];
         if bucket.tick != tick {
             *bucket = Bucket {
@@ -160,8 +159,7 @@ impl Breaker {
         bucket.failures += u32::from(failed);
     }
 
-    fn is_tripped(&self, now: Instant) -> bool {
-        let tick = self.tick(now);
+    fn is_tripped(&self, tick: u64) -> bool {
         let recent = self
             .buckets
             .iter()

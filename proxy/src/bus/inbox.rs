@@ -5,8 +5,6 @@
 //! front, so that a server can be told that only this proxy may listen there; a number drawn at the
 //! start of the process follows, so that two processes with one name never get each other's answers.
 
-use std::fmt::Write as _;
-
 use async_nats::Subject;
 use sigbox_contracts::Slug;
 use sigbox_core::Token;
@@ -33,10 +31,14 @@ impl Inbox {
 
     /// Where the answer to `token` goes.
     pub fn subject(&self, token: Token) -> Subject {
-        let mut subject = String::with_capacity(self.prefix.len() + 20);
+        // As `Token` displays. With nothing to spare, the text becomes the subject without a copy.
+        let (key, attempt) = (token.key.to_bits(), token.attempt.into());
+        let len = self.prefix.len() + hex_len(key) + "-".len() + hex_len(attempt);
+        let mut subject = String::with_capacity(len);
         subject.push_str(&self.prefix);
-        // Writing to a String cannot fail.
-        let _ = write!(subject, "{token}");
+        push_hex(&mut subject, key);
+        subject.push('-');
+        push_hex(&mut subject, attempt);
         subject.into()
     }
 
@@ -46,11 +48,37 @@ impl Inbox {
     }
 }
 
+/// How many hexadecimal digits a number has.
+fn hex_len(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(4) as usize
+}
+
+fn push_hex(text: &mut String, number: u64) {
+    for place in (0..hex_len(number)).rev() {
+        let digit = number >> (4 * place) & 0xf;
+        text.push(char::from(b"0123456789abcdef"[digit as usize]));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sigbox_core::TransactionKey;
 
     use super::*;
+
+    #[test]
+    fn a_token_is_written_as_it_displays() {
+        let inbox = Inbox::new(&Slug::new("edge-1").unwrap(), 1, 0);
+        for bits in [0x1_0000_0000, 0x1_0000_0001, 0x12_0000_00ff, u64::MAX] {
+            for attempt in [0, 1, 15, 16, 255] {
+                let key = TransactionKey::from_bits(bits);
+                let token = Token { key, attempt };
+                let subject = inbox.subject(token);
+                assert_eq!(subject.as_str(), format!("_INBOX_edge-1.1.0.{token}"));
+                assert_eq!(inbox.token(&subject), Some(token));
+            }
+        }
+    }
 
     #[test]
     fn an_answer_finds_its_query() {

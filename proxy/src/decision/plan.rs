@@ -1,5 +1,6 @@
 //! From a decision document to a plan the core carries out.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use sigbox_contracts::decision::{self, NameAddr, StatusMatch};
@@ -218,16 +219,40 @@ fn listener_named(name: &str, listeners: &[Listener]) -> Result<ListenerId, Inva
 
 /// Whether a request for `text`, whose hop is `hop`, would come back to us.
 fn leads_here(text: &str, hop: &Hop, settings: &Settings) -> bool {
-    let by_address = match &hop.host {
-        HopHost::Address(address) => settings.owns_address(hop.transport, *address),
-        HopHost::Name(..) => false,
-    };
+    if let HopHost::Address(address) = &hop.host
+        && settings.owns_address(hop.transport, *address)
+    {
+        return true;
+    }
+    // Nearly every target has a host of its own, and needs not be parsed once more.
+    if !may_name_us(&hop.host, settings) {
+        return false;
+    }
     // A path holds name-addrs; what leads here by name is the first of them.
     let uri = text
         .split_once('<')
         .map_or(text, |(_, bracketed)| bracketed);
     let uri = uri.split_once('>').map_or(uri, |(uri, _)| uri);
-    by_address || Uri::parse(uri.as_bytes()).is_ok_and(|uri| settings.owns(&uri).is_some())
+    Uri::parse(uri.as_bytes()).is_ok_and(|uri| settings.owns(&uri).is_some())
+}
+
+/// Whether a host is one of ours, with whatever port and transport.
+fn may_name_us(host: &HopHost, settings: &Settings) -> bool {
+    let advertised = settings.listeners.iter().flat_map(|l| &l.advertised);
+    let mut names = advertised.map(|(host, _)| host).chain(&settings.aliases);
+    match host {
+        HopHost::Address(address) => {
+            let ip = address.ip();
+            settings.listeners.iter().any(|listener| {
+                let bound = listener.address.ip().to_canonical();
+                bound == ip || bound.is_unspecified() && ip.is_loopback()
+            }) || names.any(|name| {
+                let ours = name.trim_matches(['[', ']']).parse::<IpAddr>();
+                ours.is_ok_and(|ours| ours.to_canonical() == ip)
+            })
+        }
+        HopHost::Name(name, _) => names.any(|ours| ours.eq_ignore_ascii_case(name)),
+    }
 }
 
 fn header_edits(document: &decision::HeaderEdits) -> Result<HeaderEdits, Invalid> {

@@ -3,15 +3,15 @@
 //! The document is written straight from the received bytes into a reused buffer: no field is copied
 //! into a `String` first. Its shape is [`sigbox_contracts::Query`]; a test reads it back as one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use sigbox_contracts::query::EVENT;
 use sigbox_core::{Listener, Suspended, Tried};
 use sigbox_wire::{HeaderId, Message, NameAddr};
+use uuid::Uuid;
 
-use super::text::{Lower, Text, Unfolded};
-use super::uri::{Params, UriView};
+use super::json::Json;
+use super::uri::{clipped, write_params, write_uri};
 
 /// What leaves the proxy in a query.
 #[derive(Clone, Debug)]
@@ -71,7 +71,6 @@ pub fn write_query(
         suspended,
         local,
         options,
-        request_uri: UriView::of(request.request_uri()),
         from: request.from()?,
         to: request.to()?,
         cseq: request.cseq()?.number,
@@ -116,7 +115,6 @@ struct View<'a> {
     suspended: &'a Suspended<'a>,
     local: &'a Listener,
     options: &'a QueryOptions,
-    request_uri: UriView<'a>,
     from: NameAddr<'a>,
     to: NameAddr<'a>,
     cseq: u32,
@@ -126,31 +124,6 @@ struct View<'a> {
 
 impl View<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        out.clear();
-        // Writing to memory cannot fail, and every key is a string.
-        if serde_json::to_writer(&mut *out, self).is_err() {
-            out.clear();
-        }
-    }
-
-    fn text<'t>(&self, bytes: &'t [u8]) -> Text<'t> {
-        Text(clip(bytes, self.cut.clip))
-    }
-
-    fn address<'v>(&self, address: &'v NameAddr<'v>) -> AddressView<'v> {
-        AddressView {
-            address,
-            clip: self.cut.clip,
-        }
-    }
-}
-
-fn clip(bytes: &[u8], to: Option<usize>) -> &[u8] {
-    &bytes[..bytes.len().min(to.unwrap_or(usize::MAX))]
-}
-
-impl Serialize for View<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self {
             suspended,
             options,
@@ -158,260 +131,243 @@ impl Serialize for View<'_> {
             ..
         } = self;
         let request = suspended.request;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("version", sigbox_contracts::VERSION)?;
-        map.serialize_entry("event", EVENT)?;
-        map.serialize_entry("id", &Shown(suspended.id))?;
-        map.serialize_entry("node", &options.node)?;
-        map.serialize_entry("tenant", &**suspended.tenant)?;
-        map.serialize_entry("class", suspended.class.slug())?;
-        map.serialize_entry("attempt", &suspended.attempt)?;
-        map.serialize_entry("budget_ms", &millis(suspended.budget))?;
+        out.clear();
+        let json = &mut Json(out);
+        json.raw(r#"{"version":""#);
+        json.raw(sigbox_contracts::VERSION);
+        json.raw(r#"","event":""#);
+        json.raw(sigbox_contracts::query::EVENT);
+        json.raw(r#"","id":""#);
+        json.raw(
+            suspended
+                .id
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()),
+        );
+        json.raw(r#"","node":"#);
+        json.text(options.node.as_bytes());
+        json.raw(r#","tenant":"#);
+        json.text(suspended.tenant.as_bytes());
+        json.raw(r#","class":""#);
+        json.raw(suspended.class.slug());
+        json.raw(r#"","attempt":"#);
+        json.number(suspended.attempt);
+        json.raw(r#","budget_ms":"#);
+        json.number(millis(suspended.budget));
         let transport = suspended.flow.transport.name();
-        map.serialize_entry(
-            "source",
-            &Endpoint {
-                address: suspended.flow.peer,
-                transport,
-            },
-        )?;
-        let address = self.local.address;
-        map.serialize_entry("local", &Endpoint { address, transport })?;
-        map.serialize_entry("method", &self.text(request.method().as_bytes()))?;
-        map.serialize_entry("call_id", &self.text(request.call_id()))?;
-        map.serialize_entry("cseq", &self.cseq)?;
-        map.serialize_entry("max_forwards", &self.max_forwards)?;
-        if let Some(agent) = request.header(HeaderId::UserAgent).filter(|_| !cut.rest) {
-            map.serialize_entry("user_agent", &Unfolded(agent.value))?;
+        json.raw(r#","source":"#);
+        write_endpoint(json, suspended.flow.peer, transport);
+        json.raw(r#","local":"#);
+        write_endpoint(json, self.local.address, transport);
+        json.raw(r#","method":"#);
+        json.text(clipped(request.method().as_bytes(), cut.clip));
+        json.raw(r#","call_id":"#);
+        json.text(clipped(request.call_id(), cut.clip));
+        json.raw(r#","cseq":"#);
+        json.number(self.cseq);
+        json.raw(r#","max_forwards":"#);
+        json.number(self.max_forwards);
+        if !cut.rest
+            && let Some(agent) = request.header(HeaderId::UserAgent)
+        {
+            json.raw(r#","user_agent":"#);
+            json.unfolded(agent.value);
         }
-        map.serialize_entry("request_uri", &self.request_uri.clipped(cut.clip))?;
-        map.serialize_entry("from", &self.address(&self.from))?;
-        map.serialize_entry("to", &self.address(&self.to))?;
-        if !cut.rest && request.header(HeaderId::Contact).is_some() {
-            map.serialize_entry("contact", &Contacts(request))?;
+        json.raw(r#","request_uri":"#);
+        let start = json.0.len();
+        write_uri(json, request.request_uri(), cut.clip);
+        let request_uri = start..json.0.len();
+        json.raw(r#","from":"#);
+        write_address(json, &self.from, cut.clip, |json| {
+            write_uri(json, self.from.uri, cut.clip);
+        });
+        json.raw(r#","to":"#);
+        write_address(json, &self.to, cut.clip, |json| {
+            // Whom a caller dials is as a rule in both places.
+            if self.to.uri == request.request_uri() {
+                json.0.extend_from_within(request_uri);
+            } else {
+                write_uri(json, self.to.uri, cut.clip);
+            }
+        });
+        if !cut.rest && request.has(HeaderId::Contact) {
+            write_contacts(json, request);
         }
-        if !cut.headers && options.headers.iter().any(|name| has(request, name)) {
-            map.serialize_entry(
-                "headers",
-                &Headers {
-                    request,
-                    names: &options.headers,
-                },
-            )?;
+        if !cut.headers {
+            write_headers(json, request, &options.headers);
         }
         let body = request.body();
         if options.body && !body.is_empty() && cut.body != Some(0) {
-            map.serialize_entry(
-                "body",
-                &Body {
-                    request,
-                    text: clip(body, cut.body),
-                },
-            )?;
+            write_body(json, request, clipped(body, cut.body));
         }
         if !suspended.tried.is_empty() {
-            map.serialize_entry("tried", &TriedList(suspended.tried))?;
+            write_tried(json, suspended.tried);
         }
         if *cut != Cut::default() {
-            map.serialize_entry("cut", &CutNames(self))?;
+            self.write_cut(json);
         }
-        map.end()
+        json.raw("}");
     }
-}
 
-/// A span of time in whole milliseconds.
-pub(crate) fn millis(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Serialises by `Display`, without an intermediate `String`.
-pub(crate) struct Shown<T>(pub(crate) T);
-
-impl<T: std::fmt::Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-struct Endpoint {
-    address: SocketAddr,
-    transport: &'static str,
-}
-
-impl Serialize for Endpoint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        // An IPv4 caller on a dual-stack socket is shown as the IPv4 caller it is.
-        let ip: IpAddr = self.address.ip().to_canonical();
-        map.serialize_entry("ip", &Shown(ip))?;
-        map.serialize_entry("port", &self.address.port())?;
-        map.serialize_entry("transport", self.transport)?;
-        map.end()
-    }
-}
-
-struct AddressView<'a> {
-    address: &'a NameAddr<'a>,
-    clip: Option<usize>,
-}
-
-impl Serialize for AddressView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let display = self.address.display_unquoted();
-        if let Some(display) = display.filter(|display| !display.is_empty()) {
-            map.serialize_entry("display", &Text(clip(&display, self.clip)))?;
-        }
-        if let Some(tag) = self.address.tag() {
-            map.serialize_entry("tag", &Text(clip(tag, self.clip)))?;
-        }
-        map.serialize_entry("uri", &UriView::of(self.address.uri).clipped(self.clip))?;
-        if self.clip.is_none() {
-            let params = Params::new(self.address.params).without("tag");
-            if !params.is_empty() {
-                map.serialize_entry("params", &params)?;
-            }
-        }
-        map.end()
-    }
-}
-
-/// Contacts that do not parse are left out: the request is routed all the same.
-struct Contacts<'a>(Message<'a>);
-
-impl Serialize for Contacts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        for address in self.0.addresses(HeaderId::Contact).flatten() {
-            list.serialize_element(&AddressView {
-                address: &address,
-                clip: None,
-            })?;
-        }
-        list.end()
-    }
-}
-
-fn has(request: Message<'_>, name: &str) -> bool {
-    request.named(name.as_bytes()).next().is_some()
-}
-
-struct Headers<'a> {
-    request: Message<'a>,
-    names: &'a [Box<str>],
-}
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for name in self.names.iter().filter(|name| has(self.request, name)) {
-            map.serialize_entry(
-                &**name,
-                &Values {
-                    request: self.request,
-                    name,
-                },
-            )?;
-        }
-        map.end()
-    }
-}
-
-struct Values<'a> {
-    request: Message<'a>,
-    name: &'a str,
-}
-
-impl Serialize for Values<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.request
-                .named(self.name.as_bytes())
-                .map(|header| Unfolded(header.value)),
-        )
-    }
-}
-
-struct Body<'a> {
-    request: Message<'a>,
-    text: &'a [u8],
-}
-
-impl Serialize for Body<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        let written = self
-            .request
-            .header(HeaderId::ContentType)
-            .map_or(&b""[..], |h| h.value);
-        let media = written.split(|&b| b == b';').next().unwrap_or_default();
-        map.serialize_entry("type", &Lower(media.trim_ascii()))?;
-        map.serialize_entry("text", &Text(self.text))?;
-        map.serialize_entry("truncated", &(self.text.len() < self.request.body().len()))?;
-        map.end()
-    }
-}
-
-struct TriedList<'a>(&'a [Tried]);
-
-impl Serialize for TriedList<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A branch that was cancelled unanswered says nothing about its target.
-        let failed = self.0.iter().filter(|tried| tried.status >= 300);
-        serializer.collect_seq(failed.map(TriedView))
-    }
-}
-
-struct TriedView<'a>(&'a Tried);
-
-impl Serialize for TriedView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(tried) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("uri", &tried.uri)?;
-        if let Some((transport, address)) = tried.target.split_once(':') {
-            if transport == "udp" {
-                map.serialize_entry("dst_uri", &Shown(format_args!("sip:{address}")))?;
-            } else {
-                let uri = format_args!("sip:{address};transport={transport}");
-                map.serialize_entry("dst_uri", &Shown(uri))?;
-            }
-        }
-        map.serialize_entry("status", &tried.status)?;
-        if !tried.reason.is_empty() {
-            map.serialize_entry("reason", &tried.reason)?;
-        }
-        map.serialize_entry("took_ms", &millis(tried.took))?;
-        map.end()
-    }
-}
-
-struct CutNames<'a>(&'a View<'a>);
-
-impl Serialize for CutNames<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let View {
+    fn write_cut(&self, json: &mut Json<'_>) {
+        let Self {
             cut,
             options,
             suspended,
             ..
-        } = self.0;
+        } = self;
         let request = suspended.request;
-        let has_header = |id| request.header(id).is_some();
-        let headers = options.headers.iter().any(|name| has(request, name));
+        let body = options.body && !request.body().is_empty();
+        let has = |name: &str| request.named(name.as_bytes()).next().is_some();
+        let headers = options.headers.iter().any(|name| has(name));
         let names = [
-            (
-                "body",
-                cut.body.is_some() && options.body && !request.body().is_empty(),
-            ),
+            ("body", cut.body.is_some() && body),
             ("headers", cut.headers && headers),
-            ("contact", cut.rest && has_header(HeaderId::Contact)),
-            ("user_agent", cut.rest && has_header(HeaderId::UserAgent)),
+            ("contact", cut.rest && request.has(HeaderId::Contact)),
+            ("user_agent", cut.rest && request.has(HeaderId::UserAgent)),
             ("request_uri", cut.clip.is_some()),
             ("from", cut.clip.is_some()),
             ("to", cut.clip.is_some()),
             ("call_id", cut.clip.is_some()),
         ];
-        serializer.collect_seq(names.iter().filter(|(_, gone)| *gone).map(|(name, _)| name))
+        json.raw(r#","cut":"#);
+        write_list(
+            json,
+            names.iter().filter(|(_, gone)| *gone),
+            |json, (name, _)| {
+                json.text(name.as_bytes());
+            },
+        );
     }
+}
+
+/// A span of time in whole milliseconds.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes an array of what `write` makes of each item.
+fn write_list<T>(
+    json: &mut Json<'_>,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut Json<'_>, T),
+) {
+    let mut lead = "[";
+    for item in items {
+        json.raw(lead);
+        lead = ",";
+        write(json, item);
+    }
+    json.raw(if lead == "[" { "[]" } else { "]" });
+}
+
+fn write_endpoint(json: &mut Json<'_>, address: SocketAddr, transport: &str) {
+    json.raw(r#"{"ip":"#);
+    // An IPv4 caller on a dual-stack socket is shown as the IPv4 caller it is.
+    json.ip(address.ip().to_canonical());
+    json.raw(r#","port":"#);
+    json.number(address.port());
+    json.raw(r#","transport":""#);
+    json.raw(transport);
+    json.raw(r#""}"#);
+}
+
+/// Writes an address with what `write_uri` makes of its URI.
+fn write_address(
+    json: &mut Json<'_>,
+    address: &NameAddr<'_>,
+    clip: Option<usize>,
+    write_uri: impl FnOnce(&mut Json<'_>),
+) {
+    json.raw("{");
+    if let Some(display) = address.display_unquoted()
+        && !display.is_empty()
+    {
+        json.raw(r#""display":"#);
+        json.text(clipped(&display, clip));
+        json.raw(",");
+    }
+    if let Some(tag) = address.tag() {
+        json.raw(r#""tag":"#);
+        json.text(clipped(tag, clip));
+        json.raw(",");
+    }
+    json.raw(r#""uri":"#);
+    write_uri(json);
+    if clip.is_none() {
+        write_params(json, address.params, Some("tag"));
+    }
+    json.raw("}");
+}
+
+/// Contacts that do not parse are left out: the request is routed all the same.
+fn write_contacts(json: &mut Json<'_>, request: Message<'_>) {
+    json.raw(r#","contact":"#);
+    let contacts = request.addresses(HeaderId::Contact).flatten();
+    write_list(json, contacts, |json, address| {
+        write_address(json, &address, None, |json| {
+            write_uri(json, address.uri, None)
+        });
+    });
+}
+
+fn write_headers(json: &mut Json<'_>, request: Message<'_>, names: &[Box<str>]) {
+    let mut lead = r#","headers":{"#;
+    for name in names {
+        let mut values = request.named(name.as_bytes()).peekable();
+        if values.peek().is_none() {
+            continue;
+        }
+        json.raw(lead);
+        lead = ",";
+        json.text(name.as_bytes());
+        json.raw(":");
+        write_list(json, values, |json, header| json.unfolded(header.value));
+    }
+    if lead == "," {
+        json.raw("}");
+    }
+}
+
+fn write_body(json: &mut Json<'_>, request: Message<'_>, text: &[u8]) {
+    let written = request.header(HeaderId::ContentType);
+    let written = written.map_or(&b""[..], |header| header.value);
+    let media = written.split(|&b| b == b';').next().unwrap_or_default();
+    json.raw(r#","body":{"type":"#);
+    json.lower(media.trim_ascii());
+    json.raw(r#","text":"#);
+    json.text(text);
+    json.raw(if text.len() < request.body().len() {
+        r#","truncated":true}"#
+    } else {
+        r#","truncated":false}"#
+    });
+}
+
+fn write_tried(json: &mut Json<'_>, tried: &[Tried]) {
+    // A branch that was cancelled unanswered says nothing about its target.
+    let failed = tried.iter().filter(|tried| tried.status >= 300);
+    json.raw(r#","tried":"#);
+    write_list(json, failed, |json, tried| {
+        json.raw(r#"{"uri":"#);
+        json.text(tried.uri.as_bytes());
+        if let Some((transport, address)) = tried.target.split_once(':') {
+            json.raw(r#","dst_uri":"sip:"#);
+            json.raw(address);
+            if transport != "udp" {
+                json.raw(";transport=");
+                json.raw(transport);
+            }
+            json.raw(r#"""#);
+        }
+        json.raw(r#","status":"#);
+        json.number(tried.status);
+        if !tried.reason.is_empty() {
+            json.raw(r#","reason":"#);
+            json.text(tried.reason.as_bytes());
+        }
+        json.raw(r#","took_ms":"#);
+        json.number(millis(tried.took));
+        json.raw("}");
+    });
 }

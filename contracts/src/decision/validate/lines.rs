@@ -84,21 +84,33 @@ pub(super) fn extra_lines(pointer: &str, lines: &str) -> Checked {
     Ok(())
 }
 
+/// What a URI may hold: visible ASCII without quotes and angle brackets.
+const IS_URI: [bool; 256] = {
+    let mut is_uri = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_uri[byte] =
+            matches!(byte as u8, b'!'..=b'~') && !matches!(byte as u8, b'<' | b'>' | b'"');
+        byte += 1;
+    }
+    is_uri
+};
+
 /// What can be said of a URI without its grammar: a scheme we can use, and no character that ends a URI in a header.
 pub(super) fn uri(pointer: &str, text: &str, schemes: &[&str]) -> Checked {
-    one_line(pointer, text)?;
-    let Some((scheme, rest)) = text.split_once(':') else {
+    let is_one = text.bytes().all(|b| IS_URI[usize::from(b)]);
+    if !is_one {
+        one_line(pointer, text)?;
+    }
+    let Some(colon) = text.bytes().position(|b| b == b':') else {
         return Err(Invalid::new(
             InvalidReason::BadUri,
             pointer,
             format!("{text:?} has no scheme; write \"sip:user@host\""),
         ));
     };
-    if rest.is_empty()
-        || !text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
-    {
+    let (scheme, rest) = text.split_at(colon);
+    if rest == ":" || !is_one {
         return Err(Invalid::new(
             InvalidReason::BadUri,
             pointer,
