@@ -108,7 +108,6 @@ impl Caller {
             stray: self.tally.stray,
             foreign: self.tally.foreign,
             latency: self.tally.latencies(),
-            cost: Default::default(),
         }
     }
 

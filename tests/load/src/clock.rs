@@ -35,6 +35,13 @@ impl Moment {
         Self(self.0.saturating_add(nanos(delay)))
     }
 
+    /// The next multiple of `grid` on the clock.
+    #[must_use]
+    pub(crate) fn round_up(self, grid: Duration) -> Self {
+        let grid = nanos(grid).max(1);
+        Self(self.0.div_ceil(grid).saturating_mul(grid))
+    }
+
     /// How long after `earlier` this is; zero when it is before.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -19,12 +19,14 @@ use crate::clock::Moment;
 use crate::outbox::Outbox;
 use crate::socket::{Batches, LoopbackSocket};
 
-/// How soon a stop is noticed by a party that has nothing to do.
+/// How soon a stop is noticed when there is nothing to do.
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// The alarm among the indices of sockets.
 const ALARM: u64 = u64::MAX;
-/// Batches read from one socket before timers are looked at again.
-const BATCHES: usize = 4;
+const NO_TIME: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// A side of the calls, without I/O. `outboxes` has one entry per socket, in the order of the sockets; datagrams leave
 /// when the method returns.
@@ -76,42 +78,51 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
     )?;
     for (index, socket) in sockets.iter().enumerate() {
         let index = epoll::EventData::new_u64(index as u64);
-        epoll::add(&readable, socket, index, epoll::EventFlags::IN)?;
+        let news = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&readable, socket, index, news)?;
     }
     let mut events: Vec<epoll::Event> = Vec::with_capacity(sockets.len() + 1);
     let mut batches: Vec<Batches<'_>> = sockets.iter().map(Batches::of).collect();
     let mut outboxes: Vec<Outbox> = sockets.iter().map(|_| Outbox::default()).collect();
+    // Sockets with datagrams, in the order in which they got them.
+    let mut waiting: Vec<usize> = (0..sockets.len()).collect();
     loop {
         let now = Moment::now();
         if party.next().is_some_and(|due| due <= now) {
             party.expire(now, &mut outboxes);
-            flush(&mut batches, &mut outboxes)?;
         }
+        flush(&mut batches, &mut outboxes)?;
         if party.is_done(now) || stop.is_stopped() {
             return Ok(());
         }
-        alarm.set(party.next())?;
+        let patience = if waiting.is_empty() {
+            alarm.set(now, party.next())?;
+            None
+        } else {
+            Some(&NO_TIME)
+        };
         events.clear();
-        match epoll::wait(
-            &readable,
-            spare_capacity(&mut events),
-            Some(&timespec(LOOK_UP)),
-        ) {
+        match epoll::wait(&readable, spare_capacity(&mut events), patience) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        events.retain(|event| event.data.u64() != ALARM);
-        for event in &events {
-            let index = event.data.u64() as usize;
-            for _ in 0..BATCHES {
-                let now = Moment::now();
-                let more = batches[index]
-                    .receive(|from, bytes| party.receive(now, index, from, bytes, &mut outboxes))?;
-                flush(&mut batches, &mut outboxes)?;
-                if !more {
-                    break;
-                }
+        for index in events.iter().map(|event| event.data.u64()) {
+            let index = index as usize;
+            if index < sockets.len() && !waiting.contains(&index) {
+                waiting.push(index);
             }
+        }
+        // What has come in is answered at once: one wake-up, and one system call per socket.
+        let now = Moment::now();
+        let mut failed = None;
+        waiting.retain(|index| {
+            let take = |from, bytes: &[u8]| party.receive(now, *index, from, bytes, &mut outboxes);
+            batches[*index]
+                .receive(take)
+                .unwrap_or_else(|error| failed.replace(error).is_some())
+        });
+        if let Some(error) = failed {
+            return Err(error);
         }
     }
 }
@@ -131,16 +142,18 @@ impl Alarm {
         })
     }
 
-    /// Rings at `due`, and at no other time. Setting it also silences it.
-    fn set(&mut self, due: Option<Moment>) -> io::Result<()> {
-        if self.due != due {
-            let at = Duration::from_nanos(due.map_or(0, Moment::as_nanos));
+    /// Rings at `due`, and not much later than [`LOOK_UP`] from now in any case.
+    fn set(&mut self, now: Moment, due: Option<Moment>) -> io::Result<()> {
+        let latest = now.after(LOOK_UP);
+        let due = due.map_or(latest, |due| due.min(latest));
+        // One that rings within the time is good enough; setting costs a system call.
+        if self.due.is_none_or(|set| set <= now || set > due) {
             let setting = Itimerspec {
                 it_interval: timespec(Duration::ZERO),
-                it_value: timespec(at),
+                it_value: timespec(Duration::from_nanos(due.as_nanos())),
             };
             timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &setting)?;
-            self.due = due;
+            self.due = Some(due);
         }
         Ok(())
     }

@@ -4,12 +4,13 @@
 //! the request was due, so that a stalled proxy cannot hide by stalling its caller (coordinated omission).
 //!
 //! The two parties are state machines without I/O ([`Caller`], [`Answerer`]): datagrams and the time go in, datagrams go
-//! out into an [`Outbox`] per socket. [`drive`] runs one over real sockets, with batched system calls and one wake-up per
-//! arrival or batch of datagrams; the unit tests run both under a virtual clock.
+//! out into an [`Outbox`] per socket. [`drive`] runs one of them, or both on one thread, over real sockets, with batched
+//! system calls and one wake-up for whatever is due or has come; the tests run both under a virtual clock.
 
 mod answerer;
 mod arrivals;
 mod behaviour;
+mod both;
 mod call_key;
 mod caller;
 mod clock;

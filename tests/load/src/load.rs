@@ -1,23 +1,23 @@
 //! Runs of either side, or of both.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::answerer::{Answerer, AnswererSettings};
 use crate::behaviour::Listener;
+use crate::both::Both;
 use crate::caller::{Caller, CallerSettings};
 use crate::clock::Moment;
 use crate::cost::CpuTime;
 use crate::drive::{Stop, drive};
 use crate::limits::Limits;
-use crate::report::{AnswererReport, CallerReport, Report};
+use crate::report::Report;
+use crate::schedule::GRID;
 use crate::socket::{LoopbackSocket, require_loopback};
 
-/// From the start of a thread to its first call.
+/// From the start of a run to its first call.
 const LEAD: Duration = Duration::from_millis(20);
 
 /// Bound sockets of callers.
@@ -44,14 +44,19 @@ impl Calling {
     }
 
     /// Places the calls and waits for their end.
-    pub fn run(self, stop: &Stop) -> Result<CallerReport> {
+    pub fn run(self, stop: &Stop) -> Result<Report> {
         let before = CpuTime::of_this_thread()?;
+        let (mut caller, sockets) = self.start();
+        drive(&mut caller, &sockets, stop).context("the calling side")?;
+        let caller = caller.finish(Moment::now());
+        let cost = CpuTime::of_this_thread()?.cost_since(before, caller.calls.started);
+        Ok(Report::of(Some(caller), None, cost))
+    }
+
+    fn start(self) -> (Caller, Vec<LoopbackSocket>) {
         let locals: Vec<_> = self.sockets.iter().map(LoopbackSocket::address).collect();
-        let mut caller = Caller::new(self.settings, &locals, Moment::now().after(LEAD));
-        drive(&mut caller, &self.sockets, stop).context("the calling side")?;
-        let mut report = caller.finish(Moment::now());
-        report.cost = CpuTime::of_this_thread()?.cost_since(before, report.calls.started);
-        Ok(report)
+        let start = Moment::now().after(LEAD).round_up(GRID);
+        (Caller::new(self.settings, &locals, start), self.sockets)
     }
 }
 
@@ -95,18 +100,17 @@ impl Answering {
     }
 
     /// Answers until it is stopped.
-    pub fn run(self, stop: &Stop) -> Result<AnswererReport> {
+    pub fn run(self, stop: &Stop) -> Result<Report> {
         let before = CpuTime::of_this_thread()?;
         let mut answerer = Answerer::new(self.settings, &self.listeners);
         drive(&mut answerer, &self.sockets, stop).context("the called side")?;
-        let mut report = answerer.finish();
-        report.cost =
-            CpuTime::of_this_thread()?.cost_since(before, report.invites + report.requests);
-        Ok(report)
+        let called = answerer.finish();
+        let cost = CpuTime::of_this_thread()?.cost_since(before, called.invites + called.requests);
+        Ok(Report::of(None, Some(called), cost))
     }
 }
 
-/// Both sides, a thread each.
+/// Both sides, on one thread.
 #[derive(Debug)]
 pub struct Pair {
     /// The calling side.
@@ -118,19 +122,21 @@ pub struct Pair {
 impl Pair {
     /// Places the calls, and stops answering when they are over.
     pub fn run(self, stop: &Stop) -> Result<Report> {
-        let called = Stop::default();
-        let answering = {
-            let called = called.clone();
-            let answering = self.answering;
-            thread::Builder::new()
-                .name("answerer".to_owned())
-                .spawn(move || answering.run(&called))?
+        let before = CpuTime::of_this_thread()?;
+        let (caller, mut sockets) = self.calling.start();
+        let mut both = Both {
+            caller,
+            answerer: Answerer::new(self.answering.settings, &self.answering.listeners),
+            callers_sockets: sockets.len(),
         };
-        let caller = self.calling.run(stop);
-        called.stop();
-        let answerer = answering
-            .join()
-            .map_err(|_| io::Error::other("the called side panicked"))??;
-        Ok(Report::of(Some(caller?), Some(answerer)))
+        sockets.extend(self.answering.sockets);
+        drive(&mut both, &sockets, stop)?;
+        let caller = both.caller.finish(Moment::now());
+        let cost = CpuTime::of_this_thread()?.cost_since(before, caller.calls.started);
+        Ok(Report::of(
+            Some(caller),
+            Some(both.answerer.finish()),
+            cost,
+        ))
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sigbox_load::{
-    AnswererSettings, Answering, CallerSettings, Calling, Listener, Pair, Plan, Report, Scenario,
+    AnswererSettings, Answering, CallerSettings, Calling, Listener, Pair, Plan, Scenario,
     Stop, stop_on_signals,
 };
 
@@ -41,7 +41,7 @@ enum Command {
         #[command(flatten)]
         both: Both,
     },
-    /// Does both, on two threads
+    /// Does both, on one thread
     Pair {
         #[command(flatten)]
         call: Call,
@@ -179,13 +179,9 @@ fn main() -> Result<ExitCode> {
     stop_on_signals(&stop).context("signals")?;
     let (report, json) = match cli.command {
         Command::Uac { call, target, both } => {
-            let caller = call.bind(target, &both)?.run(&stop)?;
-            (Report::of(Some(caller), None), both.json)
+            (call.bind(target, &both)?.run(&stop)?, both.json)
         }
-        Command::Uas { answer, both } => {
-            let answerer = answer.bind(&both)?.run(&stop)?;
-            (Report::of(None, Some(answerer)), both.json)
-        }
+        Command::Uas { answer, both } => (answer.bind(&both)?.run(&stop)?, both.json),
         Command::Pair {
             call,
             target,

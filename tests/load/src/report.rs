@@ -8,12 +8,12 @@ use crate::cost::Cost;
 use crate::latency::Quantiles;
 
 /// Version of the JSON. Fields are added without notice, and never change their meaning under one version.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Both sides of a run, or the one that took part.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Version of this document, 1.
+    /// Version of this document, 2.
     pub version: u32,
     /// The callers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,15 +21,18 @@ pub struct Report {
     /// The called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answerer: Option<AnswererReport>,
+    /// Processor time of the generator, of all sides that took part together.
+    pub cost: Cost,
 }
 
 impl Report {
     /// Of the sides that took part.
-    pub fn of(caller: Option<CallerReport>, answerer: Option<AnswererReport>) -> Self {
+    pub fn of(caller: Option<CallerReport>, answerer: Option<AnswererReport>, cost: Cost) -> Self {
         Self {
             version: VERSION,
             caller,
             answerer,
+            cost,
         }
     }
 
@@ -116,8 +119,6 @@ pub struct CallerReport {
     pub foreign: u64,
     /// Latencies.
     pub latency: CallerLatencies,
-    /// Processor time of the generator on this side.
-    pub cost: Cost,
 }
 
 /// Latencies that the called side sees, from the time at which the INVITE was due.
@@ -164,6 +165,4 @@ pub struct AnswererReport {
     pub foreign: u64,
     /// Latencies.
     pub latency: AnswererLatencies,
-    /// Processor time of the generator on this side.
-    pub cost: Cost,
 }

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
+/// Timers expire at multiples of this on the clock, so that those of many calls, and the arrivals of calls, share a
+/// wake-up: most of them find that nobody waits for them any more.
+pub(crate) const GRID: Duration = Duration::from_millis(1);
+
 /// Pending timers: one queue per distinct delay. As time does not run backwards each queue is in order by itself, so
 /// setting and expiring a timer costs a queue operation. There is no cancelling; an expired timer that nobody waits for
 /// any more is recognised by what it carries.
@@ -20,9 +24,9 @@ impl<T> Default for Schedule<T> {
 }
 
 impl<T> Schedule<T> {
-    /// `timer` expires `delay` after `now`, which is not before the `now` of earlier calls.
+    /// `timer` expires `delay` after `now`, rounded up to [`GRID`]; `now` is not before that of earlier calls.
     pub(crate) fn set(&mut self, now: Moment, delay: Duration, timer: T) {
-        let entry = (now.after(delay), timer);
+        let entry = (now.after(delay).round_up(GRID), timer);
         match self.lanes.iter_mut().find(|(lane, _)| *lane == delay) {
             Some((_, queue)) => queue.push_back(entry),
             None => self.lanes.push((delay, VecDeque::from([entry]))),
@@ -65,5 +69,18 @@ mod tests {
         assert_eq!(schedule.expire(at(150)), Some((at(150), "c")));
         assert_eq!(schedule.expire(at(150)), None);
         assert_eq!(schedule.next(), Some(at(500)));
+    }
+
+    #[test]
+    fn timers_of_one_millisecond_expire_together() {
+        let mut schedule = Schedule::default();
+        for us in [100, 350, 999] {
+            let now = Moment::from_nanos(us * 1_000);
+            schedule.set(now, Duration::from_millis(20), us);
+        }
+        let due = Moment::from_nanos(21_000_000);
+        assert_eq!(schedule.next(), Some(due));
+        let expired: Vec<_> = std::iter::from_fn(|| schedule.expire(due)).collect();
+        assert_eq!(expired, [(due, 100), (due, 350), (due, 999)]);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::cost::Cost;
 use crate::latency::Quantiles;
 use crate::report::{AnswererReport, CallerReport, Report};
 
@@ -14,7 +13,12 @@ impl fmt::Display for Report {
         if let Some(answerer) = &self.answerer {
             answerer.fmt(f)?;
         }
-        Ok(())
+        let cost = self.cost;
+        writeln!(
+            f,
+            "own cost: {:.1} us per call (user {:.2} s, system {:.2} s)",
+            cost.per_call_us, cost.user_s, cost.system_s
+        )
     }
 }
 
@@ -52,8 +56,7 @@ impl fmt::Display for CallerReport {
         quantiles(f, "refusal", latency.invite_to_refusal)?;
         quantiles(f, "BYE-200", latency.bye)?;
         quantiles(f, "request", latency.request)?;
-        quantiles(f, "own lag", latency.generator_lag)?;
-        cost(f, self.cost)
+        quantiles(f, "own lag", latency.generator_lag)
     }
 }
 
@@ -76,8 +79,7 @@ impl fmt::Display for AnswererReport {
         ];
         odd(f, &events)?;
         quantiles(f, "arrival", self.latency.invite_arrival)?;
-        quantiles(f, "setup", self.latency.setup)?;
-        cost(f, self.cost)
+        quantiles(f, "setup", self.latency.setup)
     }
 }
 
@@ -114,13 +116,5 @@ fn quantiles(f: &mut fmt::Formatter<'_>, title: &str, quantiles: Option<Quantile
         ms(latency.p99_us),
         ms(latency.p999_us),
         ms(latency.max_us)
-    )
-}
-
-fn cost(f: &mut fmt::Formatter<'_>, cost: Cost) -> fmt::Result {
-    writeln!(
-        f,
-        "  own cost   {:.1} us per call (user {:.2} s, system {:.2} s)",
-        cost.per_call_us, cost.user_s, cost.system_s
     )
 }
