@@ -171,7 +171,10 @@ impl Answerer {
             return;
         };
         leg.stage = Stage::Ringing;
-        let behaviour = self.behaviours[id.0];
+        let behaviour = match self.behaviours[id.0] {
+            Behaviour::Answer if id.1.rings => Behaviour::Ring,
+            behaviour => behaviour,
+        };
         if behaviour == Behaviour::Silent {
             return;
         }

@@ -8,44 +8,68 @@ use crate::clock::Moment;
 use crate::drive::Party;
 use crate::outbox::Outbox;
 
-/// The callers and the called, on one thread: what comes in for both at once costs one wake-up. The first sockets are
-/// the callers', the others the called's. It is over when the calls are.
+/// Callers and, if there is one, the called side, on one thread: what comes in for several at once costs one wake-up.
 #[derive(Debug)]
 pub(crate) struct Both {
-    pub(crate) caller: Caller,
-    pub(crate) answerer: Answerer,
-    /// How many sockets the callers have.
-    pub(crate) callers_sockets: usize,
+    /// Callers with the number of their sockets, in the order of the sockets.
+    pub(crate) callers: Vec<(Caller, usize)>,
+    /// It has the sockets after those of the callers.
+    pub(crate) answerer: Option<Answerer>,
+}
+
+impl Both {
+    /// Each party with its sockets.
+    fn for_each(
+        &mut self,
+        mut outboxes: &mut [Outbox],
+        mut act: impl FnMut(&mut dyn Party, &mut [Outbox]),
+    ) {
+        for (caller, sockets) in &mut self.callers {
+            let (own, others) = outboxes.split_at_mut(*sockets);
+            act(caller, own);
+            outboxes = others;
+        }
+        if let Some(answerer) = &mut self.answerer {
+            act(answerer, outboxes);
+        }
+    }
 }
 
 impl Party for Both {
     fn receive(
         &mut self,
         now: Moment,
-        socket: usize,
+        mut socket: usize,
         from: SocketAddrV4,
         bytes: &[u8],
         outboxes: &mut [Outbox],
     ) {
-        let (callers, called) = outboxes.split_at_mut(self.callers_sockets);
-        match socket.checked_sub(callers.len()) {
-            None => self.caller.receive(now, socket, from, bytes, callers),
-            Some(socket) => self.answerer.receive(now, socket, from, bytes, called),
-        }
+        let mut is_taken = false;
+        self.for_each(outboxes, |party, own| {
+            if is_taken {
+                return;
+            }
+            if socket < own.len() {
+                is_taken = true;
+                party.receive(now, socket, from, bytes, own);
+            } else {
+                socket -= own.len();
+            }
+        });
     }
 
     fn expire(&mut self, now: Moment, outboxes: &mut [Outbox]) {
-        let (callers, called) = outboxes.split_at_mut(self.callers_sockets);
-        self.caller.expire(now, callers);
-        self.answerer.expire(now, called);
+        self.for_each(outboxes, |party, own| party.expire(now, own));
     }
 
     fn next(&self) -> Option<Moment> {
-        let due = [self.caller.next(), self.answerer.next()];
-        due.into_iter().flatten().min()
+        let callers = self.callers.iter().map(|(caller, _)| caller.next());
+        let answerer = self.answerer.iter().map(Answerer::next);
+        callers.chain(answerer).flatten().min()
     }
 
+    /// Over when all calls are; with nobody who calls, never.
     fn is_done(&self, now: Moment) -> bool {
-        self.caller.is_done(now)
+        !self.callers.is_empty() && self.callers.iter().all(|(caller, _)| caller.is_done(now))
     }
 }

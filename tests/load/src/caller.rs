@@ -1,5 +1,6 @@
 //! The calling side.
 
+mod answers;
 mod call;
 mod requests;
 mod settings;
@@ -64,8 +65,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Calls from sockets bound to `locals`, the first one at `start`.
+    /// Calls from sockets bound to `locals`, in a run that begins at `start`.
     pub fn new(settings: CallerSettings, locals: &[SocketAddrV4], start: Moment) -> Self {
+        let start = start.after(settings.after);
         let plan = settings.plan;
         let mut tally = Tally::default();
         tally.calls.planned = plan.calls;
@@ -100,6 +102,7 @@ impl Caller {
             rate: self.settings.plan.rate,
             took_s: now.since(self.started_at).as_secs_f64(),
             calls: self.tally.calls,
+            endings: self.tally.endings,
             failures: self.tally.failures(),
             responses: self.tally.responses(),
             retransmissions_sent: self.tally.retransmissions(),
@@ -112,6 +115,9 @@ impl Caller {
     }
 
     fn start(&mut self, now: Moment, number: u64, due: Moment, outboxes: &mut [Outbox]) {
+        if self.settings.scenario == Scenario::Response {
+            return self.send_response(now, number, due, outboxes);
+        }
         let slot = match self.free.pop_front() {
             Some(slot) => slot,
             None if self.calls.len() < Limits::OPEN => {
@@ -131,21 +137,51 @@ impl Caller {
         }
     }
 
+    /// Sends a response that nobody waits for. That is all there is to such a call.
+    fn send_response(&mut self, now: Moment, number: u64, due: Moment, outboxes: &mut [Outbox]) {
+        let socket = (number % outboxes.len().max(1) as u64) as usize;
+        let key = CallKey {
+            caller: self.settings.index,
+            round: number as u32,
+            due,
+            ..CallKey::default()
+        };
+        let requests = &self.requests[socket];
+        outboxes[socket].push(self.settings.target, |out| {
+            requests.first(&key.text(), number, out)
+        });
+        self.tally.calls.started += 1;
+        self.tally.calls.completed += 1;
+        self.tally.lag.record(now.since(due));
+    }
+
+    /// The key of the call at this place.
+    fn key(&self, slot: u32) -> CallKey {
+        let call = &self.calls[slot as usize];
+        CallKey {
+            caller: self.settings.index,
+            rings: self.settings.rings,
+            slot,
+            round: call.round,
+            due: call.due,
+        }
+    }
+
     /// Sends the request of a transaction, for the first time or again.
     fn send(&mut self, slot: u32, transaction: Transaction, outboxes: &mut [Outbox]) {
         let call = &self.calls[slot as usize];
-        let (key, socket) = (call.key(slot), socket_of(call, outboxes));
+        let (key, socket) = (self.key(slot).text(), socket_of(call, outboxes));
         let (outbox, requests) = (&mut outboxes[socket], &self.requests[socket]);
         match transaction {
             Transaction::First => outbox.push(self.settings.target, |out| {
-                requests.first(key, call.number, out)
+                requests.first(&key, call.number, out)
             }),
             Transaction::Cancel => outbox.push(self.settings.target, |out| {
-                requests.cancel(key, call.number, out)
+                requests.cancel(&key, call.number, out)
             }),
             Transaction::Bye => {
                 if let Some(hop) = call.dialog.next_hop() {
-                    outbox.push(hop, |out| requests.bye(key, &call.dialog, out));
+                    outbox.push(hop, |out| requests.bye(&key, &call.dialog, out));
                 }
             }
         }
@@ -237,6 +273,7 @@ impl Caller {
 
     fn cancel(&mut self, now: Moment, slot: u32, outboxes: &mut [Outbox]) {
         self.calls[slot as usize].cancel = Cancel::Sent;
+        self.tally.endings.cancels += 1;
         self.send(slot, Transaction::Cancel, outboxes);
         self.watch(now, slot, Transaction::Cancel);
     }
@@ -245,6 +282,7 @@ impl Caller {
         let call = &mut self.calls[slot as usize];
         call.phase = Phase::Leaving;
         call.bye_due = due;
+        self.tally.endings.byes += 1;
         self.send(slot, Transaction::Bye, outboxes);
         self.watch(now, slot, Transaction::Bye);
     }
@@ -256,6 +294,9 @@ impl Caller {
 
     fn complete(&mut self, now: Moment, slot: u32) {
         self.tally.calls.completed += 1;
+        if self.arrivals.left() > 0 {
+            self.tally.calls.completed_while_arriving += 1;
+        }
         self.over(now, slot);
     }
 
@@ -268,125 +309,13 @@ impl Caller {
         }
     }
 
-    fn first_response(
-        &mut self,
-        now: Moment,
-        status: u16,
-        message: &Message<'_>,
-        outboxes: &mut [Outbox],
-    ) {
-        let slot = message.key.slot;
-        let call = &mut self.calls[slot as usize];
-        let latency = now.since(call.due);
-        let is_waiting = matches!(call.phase, Phase::Calling | Phase::Proceeding);
-        match status {
-            100..200 if is_waiting => {
-                call.phase = Phase::Proceeding;
-                if status == 180 && !std::mem::replace(&mut call.has_rung, true) {
-                    self.tally.to_180.record(latency);
-                }
-                if call.cancel == Cancel::Wanted {
-                    self.cancel(now, slot, outboxes);
-                }
-            }
-            // A 100 says nothing about the call, and so nothing about its order.
-            101..200 if call.is_answered => self.tally.reordered(call),
-            100..200 => {}
-            _ if self.settings.scenario != Scenario::Invite => {
-                if is_waiting {
-                    self.tally.request.record(latency);
-                    self.settle(now, slot, status, (200..300).contains(&status));
-                } else {
-                    self.tally.seen_again(call);
-                }
-            }
-            200..300 if is_waiting => {
-                call.is_answered = true;
-                self.tally.to_200.record(latency);
-                if call.dialog.learn(message).is_err() {
-                    return self.fail(now, slot, Failure::NoDialog);
-                }
-                self.acknowledge(slot, outboxes);
-                let expected = self.settings.expect.is_none_or(|expect| expect == status);
-                if !expected {
-                    return self.fail(now, slot, Failure::Status("INVITE", status));
-                }
-                self.calls[slot as usize].phase = Phase::Up;
-                if self.settings.hold.is_zero() {
-                    self.hang_up(now, now, slot, outboxes);
-                } else {
-                    self.set(now, self.settings.hold, Timer::HangUp, slot);
-                }
-            }
-            200..300 if !call.is_answered => self.tally.stray += 1,
-            200..300 if crate::message::value(message.to) == call.dialog.to() => {
-                self.tally.seen_again(call);
-                self.acknowledge(slot, outboxes);
-            }
-            // Another branch of a fork was answered too. A caller would end that dialog; this one counts it.
-            200..300 => self.tally.second_answers += 1,
-            _ => {
-                let (key, number, socket) =
-                    (call.key(slot), call.number, socket_of(call, outboxes));
-                outboxes[socket].push(self.settings.target, |out| {
-                    self.requests[socket].refusal_ack(
-                        key,
-                        number,
-                        crate::message::value(message.to),
-                        out,
-                    );
-                });
-                if !is_waiting {
-                    return self.tally.seen_again(call);
-                }
-                self.tally.to_refusal.record(latency);
-                let is_cancelled = call.cancel != Cancel::None && status == 487;
-                self.settle(now, slot, status, is_cancelled);
-            }
-        }
-    }
-
-    /// The final response that ends a call: `is_good` unless the settings name another.
-    fn settle(&mut self, now: Moment, slot: u32, status: u16, is_good: bool) {
-        if self
-            .settings
-            .expect
-            .map_or(is_good, |expect| expect == status)
-        {
-            self.complete(now, slot);
-        } else {
-            let method = self.settings.scenario.method().name();
-            self.fail(now, slot, Failure::Status(method, status));
-        }
-    }
-
-    fn acknowledge(&mut self, slot: u32, outboxes: &mut [Outbox]) {
-        let call = &self.calls[slot as usize];
-        let socket = socket_of(call, outboxes);
-        if let Some(hop) = call.dialog.next_hop() {
-            outboxes[socket].push(hop, |out| {
-                self.requests[socket].ack(call.key(slot), &call.dialog, out)
-            });
-        }
-    }
-
-    fn bye_response(&mut self, now: Moment, status: u16, slot: u32) {
-        let call = &self.calls[slot as usize];
-        if call.phase != Phase::Leaving || status < 200 {
-            return;
-        }
-        if status < 300 {
-            self.tally.bye.record(now.since(call.bye_due));
-            self.complete(now, slot);
-        } else {
-            self.fail(now, slot, Failure::Status("BYE", status));
-        }
-    }
-
     /// The call that a response belongs to.
     fn find(&self, key: CallKey) -> Option<&Call> {
         let call = self.calls.get(key.slot as usize)?;
-        (call.round == key.round && call.due == key.due && call.phase != Phase::Free)
+        (key.caller == self.settings.index
+            && call.round == key.round
+            && call.due == key.due
+            && call.phase != Phase::Free)
             .then_some(call)
     }
 }
@@ -422,8 +351,8 @@ impl Party for Caller {
         let slot = message.key.slot;
         match message.method {
             Method::Bye => self.bye_response(now, status, slot),
-            Method::Cancel if status >= 200 => self.calls[slot as usize].cancel = Cancel::Confirmed,
-            Method::Cancel | Method::Ack => {}
+            Method::Cancel => self.cancel_response(status, slot),
+            Method::Ack => {}
             Method::Invite | Method::Register | Method::Options => {
                 self.first_response(now, status, &message, outboxes);
             }
@@ -434,7 +363,12 @@ impl Party for Caller {
         while let Some((number, due)) = self.arrivals.take(now) {
             self.start(now, number, due, outboxes);
             if self.arrivals.left() == 0 {
-                self.ends_at = Some(now.after(self.settings.wait));
+                let wait = if self.open == 0 {
+                    SETTLE
+                } else {
+                    self.settings.wait
+                };
+                self.ends_at = Some(now.after(wait));
             }
         }
         while let Some((due, (timer, slot, round))) = self.timers.expire(now) {

@@ -86,8 +86,8 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
     let mut outboxes: Vec<Outbox> = sockets.iter().map(|_| Outbox::default()).collect();
     // Sockets with datagrams, in the order in which they got them.
     let mut waiting: Vec<usize> = (0..sockets.len()).collect();
+    let mut now = Moment::now();
     loop {
-        let now = Moment::now();
         if party.next().is_some_and(|due| due <= now) {
             party.expire(now, &mut outboxes);
         }
@@ -112,8 +112,8 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
                 waiting.push(index);
             }
         }
-        // What has come in is answered at once: one wake-up, and one system call per socket.
-        let now = Moment::now();
+        // What has come in and what is due leaves together: one look at the clock, one system call per socket.
+        now = Moment::now();
         let mut failed = None;
         waiting.retain(|index| {
             let take = |from, bytes: &[u8]| party.receive(now, *index, from, bytes, &mut outboxes);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Hard limits of a run. They hold for every command line: this is a tool for measuring, on one machine.
+/// Hard limits of a run, all callers together. They hold for every command line: this is a tool for measuring, on one machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits;
 
@@ -13,8 +13,10 @@ impl Limits {
     pub const DURATION: Duration = Duration::from_secs(600);
     /// Calls of one run.
     pub const CALLS: u64 = 5_000_000;
-    /// Calls that are open at once, and calls whose late messages are still waited for.
+    /// Calls of one caller that are open at once, and calls whose late messages are still waited for.
     pub const OPEN: usize = 500_000;
+    /// Callers of one run.
+    pub const CALLERS: usize = 8;
     /// Sockets of one party.
     pub const SOCKETS: usize = 64;
 }
@@ -55,6 +57,20 @@ impl Plan {
         }
         Ok(Self { rate, calls })
     }
+
+    /// Whether these may run at the same time.
+    pub(crate) fn together(plans: impl Iterator<Item = Self>) -> Result<(), PlanError> {
+        let (rate, calls) = plans.fold((0, 0), |(rate, calls), plan| {
+            (rate + u64::from(plan.rate), calls + plan.calls)
+        });
+        if rate > u64::from(Limits::RATE) {
+            return Err(PlanError::Rate);
+        }
+        if calls > Limits::CALLS {
+            return Err(PlanError::Calls(calls));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +87,14 @@ mod tests {
             assert_eq!(Plan::new(1, seconds), Err(PlanError::Duration));
         }
         assert_eq!(Plan::new(50_000, 600.0), Err(PlanError::Calls(30_000_000)));
+        let together = |rate| {
+            Plan::together(
+                [rate, 10_000]
+                    .map(|rate| Plan::new(rate, 1.0).unwrap())
+                    .into_iter(),
+            )
+        };
+        assert_eq!(together(40_000), Ok(()));
+        assert_eq!(together(40_001), Err(PlanError::Rate));
     }
 }

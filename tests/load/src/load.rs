@@ -1,9 +1,9 @@
-//! Runs of either side, or of both.
+//! Runs of callers, of the called, or of both.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::answerer::{Answerer, AnswererSettings};
 use crate::behaviour::Listener;
@@ -12,15 +12,15 @@ use crate::caller::{Caller, CallerSettings};
 use crate::clock::Moment;
 use crate::cost::CpuTime;
 use crate::drive::{Stop, drive};
-use crate::limits::Limits;
+use crate::limits::{Limits, Plan};
 use crate::report::Report;
 use crate::schedule::GRID;
-use crate::socket::{LoopbackSocket, require_loopback};
+use crate::socket::{LoopbackSocket, lost, require_loopback};
 
 /// From the start of a run to its first call.
 const LEAD: Duration = Duration::from_millis(20);
 
-/// Bound sockets of callers.
+/// Bound sockets of a caller.
 #[derive(Debug)]
 pub struct Calling {
     settings: CallerSettings,
@@ -41,22 +41,6 @@ impl Calling {
             .map(|_| LoopbackSocket::bind(any))
             .collect::<Result<_, _>>()?;
         Ok(Self { settings, sockets })
-    }
-
-    /// Places the calls and waits for their end.
-    pub fn run(self, stop: &Stop) -> Result<Report> {
-        let before = CpuTime::of_this_thread()?;
-        let (mut caller, sockets) = self.start();
-        drive(&mut caller, &sockets, stop).context("the calling side")?;
-        let caller = caller.finish(Moment::now());
-        let cost = CpuTime::of_this_thread()?.cost_since(before, caller.calls.started);
-        Ok(Report::of(Some(caller), None, cost))
-    }
-
-    fn start(self) -> (Caller, Vec<LoopbackSocket>) {
-        let locals: Vec<_> = self.sockets.iter().map(LoopbackSocket::address).collect();
-        let start = Moment::now().after(LEAD).round_up(GRID);
-        (Caller::new(self.settings, &locals, start), self.sockets)
     }
 }
 
@@ -98,45 +82,59 @@ impl Answering {
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
     }
-
-    /// Answers until it is stopped.
-    pub fn run(self, stop: &Stop) -> Result<Report> {
-        let before = CpuTime::of_this_thread()?;
-        let mut answerer = Answerer::new(self.settings, &self.listeners);
-        drive(&mut answerer, &self.sockets, stop).context("the called side")?;
-        let called = answerer.finish();
-        let cost = CpuTime::of_this_thread()?.cost_since(before, called.invites + called.requests);
-        Ok(Report::of(None, Some(called), cost))
-    }
 }
 
-/// Both sides, on one thread.
+/// Everything that takes part in a run, on one thread.
 #[derive(Debug)]
-pub struct Pair {
-    /// The calling side.
-    pub calling: Calling,
-    /// The called side.
-    pub answering: Answering,
+pub struct Load {
+    callers: Vec<Calling>,
+    answering: Option<Answering>,
 }
 
-impl Pair {
-    /// Places the calls, and stops answering when they are over.
+impl Load {
+    /// Callers, each with an index of its own, and the called.
+    pub fn new(callers: Vec<Calling>, answering: Option<Answering>) -> Result<Self> {
+        ensure!(
+            callers.len() <= Limits::CALLERS,
+            "at most {} callers",
+            Limits::CALLERS
+        );
+        Plan::together(callers.iter().map(|caller| caller.settings.plan))?;
+        Ok(Self { callers, answering })
+    }
+
+    /// Places the calls and waits for their end; with nobody who calls, answers until it is stopped.
     pub fn run(self, stop: &Stop) -> Result<Report> {
         let before = CpuTime::of_this_thread()?;
-        let (caller, mut sockets) = self.calling.start();
+        let start = Moment::now().after(LEAD).round_up(GRID);
+        let mut sockets = Vec::new();
         let mut both = Both {
-            caller,
-            answerer: Answerer::new(self.answering.settings, &self.answering.listeners),
-            callers_sockets: sockets.len(),
+            callers: Vec::new(),
+            answerer: None,
         };
-        sockets.extend(self.answering.sockets);
+        for calling in self.callers {
+            let locals: Vec<_> = calling
+                .sockets
+                .iter()
+                .map(LoopbackSocket::address)
+                .collect();
+            let caller = Caller::new(calling.settings, &locals, start);
+            both.callers.push((caller, locals.len()));
+            sockets.extend(calling.sockets);
+        }
+        if let Some(answering) = self.answering {
+            both.answerer = Some(Answerer::new(answering.settings, &answering.listeners));
+            sockets.extend(answering.sockets);
+        }
         drive(&mut both, &sockets, stop)?;
-        let caller = both.caller.finish(Moment::now());
-        let cost = CpuTime::of_this_thread()?.cost_since(before, caller.calls.started);
-        Ok(Report::of(
-            Some(caller),
-            Some(both.answerer.finish()),
-            cost,
-        ))
+        let now = Moment::now();
+        let callers = both.callers.into_iter();
+        let mut report = Report::of(
+            callers.map(|(caller, _)| caller.finish(now)),
+            both.answerer.map(Answerer::finish),
+        );
+        report.lost_here = lost(&sockets)?;
+        report.cost = CpuTime::of_this_thread()?.cost_since(before, report.calls());
+        Ok(report)
     }
 }

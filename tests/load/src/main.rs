@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sigbox_load::{
-    AnswererSettings, Answering, CallerSettings, Calling, Listener, Pair, Plan, Scenario,
-    Stop, stop_on_signals,
+    AnswererSettings, Answering, CallerSettings, Calling, Listener, Load, Plan, Scenario, Stop,
+    stop_on_signals,
 };
 
 /// Places and answers calls over UDP on 127.0.0.0/8, to measure a SIP proxy.
@@ -27,7 +27,7 @@ enum Command {
     /// Places calls
     Uac {
         #[command(flatten)]
-        call: Call,
+        calls: Calls,
         /// Where requests go: the proxy
         #[arg(long, value_name = "ADDRESS:PORT")]
         target: SocketAddrV4,
@@ -44,7 +44,7 @@ enum Command {
     /// Does both, on one thread
     Pair {
         #[command(flatten)]
-        call: Call,
+        calls: Calls,
         /// Where requests go; without it, to the first listener, with nothing between
         #[arg(long, value_name = "ADDRESS:PORT")]
         target: Option<SocketAddrV4>,
@@ -76,9 +76,44 @@ enum Method {
     Invite,
     Register,
     Options,
+    /// A response that nobody waits for
+    Response,
 }
 
 #[derive(Debug, Args)]
+struct Calls {
+    #[command(flatten)]
+    call: Call,
+    /// Further callers at the same time, each with options as above, in one word: "--rate 100 --hold-ms 5000"
+    #[arg(long, value_name = "OPTIONS", allow_hyphen_values = true, value_parser = Beside::read)]
+    beside: Vec<Beside>,
+}
+
+impl Calls {
+    fn bind(self, target: SocketAddrV4, both: &Both) -> Result<Vec<Calling>> {
+        let beside = self.beside.into_iter().map(|beside| beside.call);
+        std::iter::once(self.call)
+            .chain(beside)
+            .zip(0..)
+            .map(|(call, index)| call.bind(index, target, both))
+            .collect()
+    }
+}
+
+#[derive(Clone, Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Beside {
+    #[command(flatten)]
+    call: Call,
+}
+
+impl Beside {
+    fn read(options: &str) -> Result<Self, String> {
+        Self::try_parse_from(options.split_ascii_whitespace()).map_err(|error| error.to_string())
+    }
+}
+
+#[derive(Clone, Debug, Args)]
 struct Call {
     /// What a call is
     #[arg(long, value_enum, default_value = "invite")]
@@ -92,8 +127,11 @@ struct Call {
     /// Request-URI; a run of # becomes digits of the call's number [default: sip:+4930#######@TARGET]
     #[arg(long)]
     uri: Option<String>,
+    /// When the first call arrives, in seconds from the start
+    #[arg(long, default_value_t = 0.0)]
+    after_s: f64,
     /// Sockets that calls take in turns
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 2)]
     sockets: usize,
     /// Arrivals are rounded up to a multiple of this many microseconds
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -104,6 +142,9 @@ struct Call {
     /// Hang up this many milliseconds after the INVITE when nobody has answered
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=600_000))]
     cancel_after_ms: Option<u64>,
+    /// The called side rings only, until it gets a CANCEL
+    #[arg(long)]
+    rings: bool,
     /// The final response that completes a call [default: any 2xx, and BYE after it]
     #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..=699))]
     expect: Option<u16>,
@@ -113,7 +154,7 @@ struct Call {
 }
 
 impl Call {
-    fn bind(self, target: SocketAddrV4, both: &Both) -> Result<Calling> {
+    fn bind(self, index: u8, target: SocketAddrV4, both: &Both) -> Result<Calling> {
         let uri = self
             .uri
             .unwrap_or_else(|| format!("sip:+4930#######@{target}"));
@@ -125,19 +166,27 @@ impl Call {
             "--uri {uri:?} is not a SIP URI"
         );
         ensure!((0.0..=600.0).contains(&self.wait_s), "--wait-s is 0 to 600");
+        ensure!(
+            (0.0..=600.0).contains(&self.after_s),
+            "--after-s is 0 to 600"
+        );
         let settings = CallerSettings {
+            index,
             scenario: match self.scenario {
                 Method::Invite => Scenario::Invite,
                 Method::Register => Scenario::Register,
                 Method::Options => Scenario::Options,
+                Method::Response => Scenario::Response,
             },
             target,
             uri,
             plan: Plan::new(self.rate, self.seconds)?,
+            after: Duration::from_secs_f64(self.after_s),
             grid: Duration::from_micros(self.grid_us),
             t1: both.t1(),
             hold: Duration::from_millis(self.hold_ms),
             cancel_after: self.cancel_after_ms.map(Duration::from_millis),
+            rings: self.rings,
             expect: self.expect,
             wait: Duration::from_secs_f64(self.wait_s),
         };
@@ -177,13 +226,15 @@ fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     let stop = Stop::default();
     stop_on_signals(&stop).context("signals")?;
-    let (report, json) = match cli.command {
-        Command::Uac { call, target, both } => {
-            (call.bind(target, &both)?.run(&stop)?, both.json)
-        }
-        Command::Uas { answer, both } => (answer.bind(&both)?.run(&stop)?, both.json),
+    let (callers, answering, json) = match cli.command {
+        Command::Uac {
+            calls,
+            target,
+            both,
+        } => (calls.bind(target, &both)?, None, both.json),
+        Command::Uas { answer, both } => (Vec::new(), Some(answer.bind(&both)?), both.json),
         Command::Pair {
-            call,
+            calls,
             target,
             answer,
             both,
@@ -194,10 +245,10 @@ fn main() -> Result<ExitCode> {
                 .first()
                 .map(|listener| listener.address);
             let target = target.or(first).context("a target")?;
-            let calling = call.bind(target, &both)?;
-            (Pair { calling, answering }.run(&stop)?, both.json)
+            (calls.bind(target, &both)?, Some(answering), both.json)
         }
     };
+    let report = Load::new(callers, answering)?.run(&stop)?;
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

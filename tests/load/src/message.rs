@@ -1,6 +1,6 @@
 //! Reading what came in: one pass over the lines, and only the lines that a party needs.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use smallvec::SmallVec;
 
 use crate::call_key::CallKey;
@@ -70,36 +70,31 @@ pub(crate) struct Message<'a> {
     pub(crate) call_id: &'a [u8],
     pub(crate) cseq: &'a [u8],
     pub(crate) contact: Option<&'a [u8]>,
+    /// Whether there is a Retry-After.
+    pub(crate) has_retry_after: bool,
 }
 
 impl<'a> Message<'a> {
     /// Reads a message of one of our calls; `None` when it is anything else. Lines are not folded: no proxy does that
     /// to lines which were not.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut lines = Lines(bytes);
+        let mut lines = Lines::new(bytes);
         let start = read_start(lines.next()?)?;
         let mut vias = SmallVec::new();
         let mut record_routes = SmallVec::new();
         let (mut from, mut to, mut call_id, mut cseq, mut contact) = (None, None, None, None, None);
+        let mut has_retry_after = false;
         for line in lines.take_while(|line| !line.is_empty()) {
-            let name = line[..memchr(b':', line)?].trim_ascii_end();
-            match name.len() {
-                1 => match name[0].to_ascii_lowercase() {
-                    b'v' => vias.push(line),
-                    b'f' => from = Some(line),
-                    b't' => to = Some(line),
-                    b'i' => call_id = Some(line),
-                    b'm' => contact = Some(line),
-                    _ => {}
-                },
-                2 if name.eq_ignore_ascii_case(b"to") => to = Some(line),
-                3 if name.eq_ignore_ascii_case(b"via") => vias.push(line),
-                4 if name.eq_ignore_ascii_case(b"from") => from = Some(line),
-                4 if name.eq_ignore_ascii_case(b"cseq") => cseq = Some(line),
-                7 if name.eq_ignore_ascii_case(b"call-id") => call_id = Some(line),
-                7 if name.eq_ignore_ascii_case(b"contact") => contact = Some(line),
-                12 if name.eq_ignore_ascii_case(b"record-route") => record_routes.push(line),
-                _ => {}
+            match Name::of(line) {
+                Some(Name::Via) => vias.push(line),
+                Some(Name::RecordRoute) => record_routes.push(line),
+                Some(Name::From) => from = Some(line),
+                Some(Name::To) => to = Some(line),
+                Some(Name::CallId) => call_id = Some(line),
+                Some(Name::CSeq) => cseq = Some(line),
+                Some(Name::Contact) => contact = Some(line),
+                Some(Name::RetryAfter) => has_retry_after = true,
+                None => {}
             }
         }
         let (call_id, cseq) = (call_id?, cseq?);
@@ -115,13 +110,65 @@ impl<'a> Message<'a> {
             call_id,
             cseq,
             contact,
+            has_retry_after,
         })
+    }
+}
+
+/// Header fields that a party looks at.
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Via,
+    RecordRoute,
+    From,
+    To,
+    CallId,
+    CSeq,
+    Contact,
+    RetryAfter,
+}
+
+impl Name {
+    /// Of a header line; `None` for any other field.
+    fn of(line: &[u8]) -> Option<Self> {
+        // Lines are told apart by how they begin, and most are spelled as in RFC 3261.
+        let (name, usual, compact) = match line.first()? | 0x20 {
+            b'v' => (Self::Via, &b"Via:"[..], b'v'),
+            b'f' => (Self::From, &b"From:"[..], b'f'),
+            b't' => (Self::To, &b"To:"[..], b't'),
+            b'i' => (Self::CallId, &b"i:"[..], b'i'),
+            // Not Max-Forwards, which every request has.
+            b'm' if line.get(1)? | 0x20 != b'a' => (Self::Contact, &b"m:"[..], b'm'),
+            b'c' => match line.get(1)? | 0x20 {
+                b'a' => (Self::CallId, &b"Call-ID:"[..], 0),
+                b's' => (Self::CSeq, &b"CSeq:"[..], 0),
+                // Not Content-Length.
+                b'o' if line.get(5)? | 0x20 == b'c' => (Self::Contact, &b"Contact:"[..], 0),
+                _ => return None,
+            },
+            b'r' => match line.get(2)? | 0x20 {
+                b'c' => (Self::RecordRoute, &b"Record-Route:"[..], 0),
+                _ => (Self::RetryAfter, &b"Retry-After:"[..], 0),
+            },
+            _ => return None,
+        };
+        (line.starts_with(usual) || Self::is_spelled(line, usual, compact)).then_some(name)
+    }
+
+    /// Whether a line has this name in any spelling (RFC 3261 §7.3.1): letters of either case, space before the colon.
+    #[cold]
+    fn is_spelled(line: &[u8], usual: &[u8], compact: u8) -> bool {
+        let colon = line.iter().position(|byte| *byte == b':');
+        let name = line[..colon.unwrap_or(0)].trim_ascii_end();
+        name.eq_ignore_ascii_case(&usual[..usual.len() - 1])
+            || name.eq_ignore_ascii_case(&[compact])
     }
 }
 
 /// The value of a header line.
 pub(crate) fn value(line: &[u8]) -> &[u8] {
-    memchr(b':', line).map_or(&[][..], |colon| line[colon + 1..].trim_ascii())
+    let colon = line.iter().position(|byte| *byte == b':');
+    colon.map_or(&[][..], |colon| line[colon + 1..].trim_ascii())
 }
 
 fn read_start(line: &[u8]) -> Option<Start> {
@@ -163,15 +210,29 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Lines without their ends.
-struct Lines<'a>(&'a [u8]);
+struct Lines<'a> {
+    bytes: &'a [u8],
+    start: usize,
+    ends: memchr::Memchr<'a>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            start: 0,
+            ends: memchr_iter(b'\n', bytes),
+        }
+    }
+}
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let end = memchr(b'\n', self.0)?;
-        let (line, rest) = self.0.split_at(end);
-        self.0 = &rest[1..];
+        let end = self.ends.next()?;
+        let line = &self.bytes[self.start..end];
+        self.start = end + 1;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 }
@@ -208,6 +269,7 @@ mod tests {
             "SIP/2.0 99 No\r\n\r\n",
             "OPTIONS sip:a SIP/2.0\r\nVia: v\r\nFrom: f\r\nTo: t\r\nCall-ID: other\r\nCSeq: 1 OPTIONS\r\n\r\n",
             "INFO sip:a SIP/2.0\r\n\r\n",
+            "OPTIONS sip:a SIP/2.0\r\nVia: v\r\nFrom: f\r\nTo: t\r\nc: 00000001000000020000000000000003@a\r\nCSeq: 1 OPTIONS\r\n\r\n",
             "no colon here\r\n",
         ] {
             assert!(Message::read(text.as_bytes()).is_none(), "{text}");

@@ -10,7 +10,7 @@ use crate::latency::Quantiles;
 /// Version of the JSON. Fields are added without notice, and never change their meaning under one version.
 pub(crate) const VERSION: u32 = 2;
 
-/// Both sides of a run, or the one that took part.
+/// All sides that took part in a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Version of this document, 2.
@@ -18,33 +18,54 @@ pub struct Report {
     /// The callers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller: Option<CallerReport>,
+    /// Those who called beside them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<CallerReport>,
     /// The called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answerer: Option<AnswererReport>,
-    /// Processor time of the generator, of all sides that took part together.
+    /// Datagrams that found a socket of the generator full. With any, the generator was too slow.
+    pub lost_here: u64,
+    /// Processor time of the generator.
     pub cost: Cost,
 }
 
 impl Report {
-    /// Of the sides that took part.
-    pub fn of(caller: Option<CallerReport>, answerer: Option<AnswererReport>, cost: Cost) -> Self {
+    /// Of callers and called.
+    pub(crate) fn of(
+        mut callers: impl Iterator<Item = CallerReport>,
+        answerer: Option<AnswererReport>,
+    ) -> Self {
         Self {
             version: VERSION,
-            caller,
+            caller: callers.next(),
+            beside: callers.collect(),
             answerer,
-            cost,
+            ..Self::default()
         }
+    }
+
+    fn callers(&self) -> impl Iterator<Item = &CallerReport> {
+        self.caller.iter().chain(&self.beside)
     }
 
     /// Whether every planned call was completed.
     pub fn is_complete(&self) -> bool {
-        self.caller
-            .as_ref()
-            .is_none_or(|caller| caller.calls.completed == caller.calls.planned)
+        self.callers()
+            .all(|caller| caller.calls.completed == caller.calls.planned)
+    }
+
+    /// How many calls the run had.
+    pub(crate) fn calls(&self) -> u64 {
+        let called = self.answerer.as_ref();
+        match &self.caller {
+            Some(_) => self.callers().map(|caller| caller.calls.started).sum(),
+            None => called.map_or(0, |called| called.invites + called.requests),
+        }
     }
 }
 
-/// What became of the calls. Each call that was started is completed, failed or unfinished.
+/// What became of the calls. Each call that was started is completed, refused, failed or unfinished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Calls {
     /// Settled before the run.
@@ -53,18 +74,35 @@ pub struct Calls {
     pub started: u64,
     /// Ended as they should.
     pub completed: u64,
+    /// Of these, as long as further calls arrived: what was done under the load, and not after it.
+    pub completed_while_arriving: u64,
+    /// Refused with 503 and Retry-After: by a server that does not take more at the moment, and says so.
+    pub refused: u64,
     /// Ended in another way.
     pub failed: u64,
     /// Still open when the run ended.
     pub unfinished: u64,
     /// Not started, as too many were open.
     pub not_started: u64,
-    /// Failed, unfinished, not started, with a message sent twice or with 180 after 200: each call once.
+    /// Refused, failed, unfinished, not started, with a message sent twice or with 180 after 200: each call once.
     pub disturbed: u64,
     /// The same without those whose only fault is 180 after 200.
     pub lost_or_repeated: u64,
     /// Calls in which 180 came after 200.
     pub reordered: u64,
+}
+
+/// Requests that end calls. These are to succeed even when new calls are refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Endings {
+    /// Calls in which BYE was sent.
+    pub byes: u64,
+    /// Of these, with 200 to the BYE.
+    pub ended: u64,
+    /// Calls in which CANCEL was sent.
+    pub cancels: u64,
+    /// Of these, with 200 to the CANCEL and 487 to the INVITE.
+    pub cancelled: u64,
 }
 
 /// Latencies. All count from the time at which the first request of the call (for `bye`, the BYE) was due.
@@ -93,7 +131,7 @@ pub struct CallerLatencies {
 /// The calling side.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CallerReport {
-    /// `invite`, `register` or `options`.
+    /// `invite`, `register`, `options` or `response`.
     pub scenario: &'static str,
     /// Where requests outside of dialogs went.
     pub target: String,
@@ -103,6 +141,8 @@ pub struct CallerReport {
     pub took_s: f64,
     /// Calls.
     pub calls: Calls,
+    /// BYE and CANCEL.
+    pub endings: Endings,
     /// Why calls failed.
     pub failures: BTreeMap<String, u64>,
     /// Responses by the method of their CSeq and their status, such as `INVITE 180`; repeated ones included.

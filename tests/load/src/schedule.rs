@@ -15,39 +15,46 @@ pub(crate) const GRID: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Schedule<T> {
     lanes: Vec<(Duration, VecDeque<(Moment, T)>)>,
+    /// The earliest of all.
+    next: Option<Moment>,
 }
 
 impl<T> Default for Schedule<T> {
     fn default() -> Self {
-        Self { lanes: Vec::new() }
+        Self {
+            lanes: Vec::new(),
+            next: None,
+        }
     }
 }
 
 impl<T> Schedule<T> {
     /// `timer` expires `delay` after `now`, rounded up to [`GRID`]; `now` is not before that of earlier calls.
     pub(crate) fn set(&mut self, now: Moment, delay: Duration, timer: T) {
-        let entry = (now.after(delay).round_up(GRID), timer);
+        let due = now.after(delay).round_up(GRID);
+        self.next = Some(self.next.map_or(due, |next| next.min(due)));
         match self.lanes.iter_mut().find(|(lane, _)| *lane == delay) {
-            Some((_, queue)) => queue.push_back(entry),
-            None => self.lanes.push((delay, VecDeque::from([entry]))),
+            Some((_, queue)) => queue.push_back((due, timer)),
+            None => self.lanes.push((delay, VecDeque::from([(due, timer)]))),
         }
     }
 
     /// The next timer that has expired, with the time at which it was due.
     pub(crate) fn expire(&mut self, now: Moment) -> Option<(Moment, T)> {
-        self.lanes
-            .iter_mut()
-            .map(|(_, queue)| queue)
-            .find(|queue| queue.front().is_some_and(|(due, _)| *due <= now))?
-            .pop_front()
+        if self.next? > now {
+            return None;
+        }
+        let due = |queue: &VecDeque<(Moment, T)>| queue.front().map(|(due, _)| *due);
+        let mut queues = self.lanes.iter_mut().map(|(_, queue)| queue);
+        let expired = queues.find(|queue| due(queue).is_some_and(|due| due <= now));
+        let timer = expired.and_then(VecDeque::pop_front);
+        self.next = self.lanes.iter().filter_map(|(_, queue)| due(queue)).min();
+        timer
     }
 
     /// When the next timer expires.
     pub(crate) fn next(&self) -> Option<Moment> {
-        self.lanes
-            .iter()
-            .filter_map(|(_, queue)| Some(queue.front()?.0))
-            .min()
+        self.next
     }
 }
 

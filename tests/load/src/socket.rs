@@ -6,7 +6,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{
+    MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, sendto, setsockopt,
+};
 use smallvec::SmallVec;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -43,9 +46,11 @@ impl LoopbackSocket {
         require_loopback(address)?;
         let failed = |error| LoopbackError::Io(address, error);
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(failed)?;
-        // Buffers are a wish: the kernel may cut it to its limit.
-        let _ = socket.set_recv_buffer_size(BUFFER);
+        // Buffers are a wish: the kernel cuts it to its limit, unless it comes from root.
         let _ = socket.set_send_buffer_size(BUFFER);
+        if setsockopt(&socket, RcvBufForce, &BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(BUFFER);
+        }
         socket.bind(&address.into()).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
         Ok(Self {
@@ -123,27 +128,62 @@ impl<'s> Batches<'s> {
     /// Sends everything in `outbox`, waiting for the kernel's buffer when it must, and empties it. Datagrams for other
     /// addresses than loopback are refused.
     pub(crate) fn send(&mut self, outbox: &mut Outbox) -> io::Result<()> {
-        let waiting: Vec<_> = outbox.datagrams().collect();
-        let mut rest = waiting.as_slice();
-        while !rest.is_empty() {
-            let batch = &rest[..rest.len().min(BATCH)];
-            let mut slices: SmallVec<[[IoSlice<'_>; 1]; BATCH]> = SmallVec::new();
-            let mut addresses: SmallVec<[Option<SockaddrIn>; BATCH]> = SmallVec::new();
-            for (to, bytes) in batch {
-                require_loopback(*to).map_err(io::Error::other)?;
-                slices.push([IoSlice::new(bytes)]);
-                addresses.push(Some(SockaddrIn::from(*to)));
-            }
-            let (fd, flags) = (self.socket.socket.as_raw_fd(), MsgFlags::empty());
-            match sendmmsg(fd, &mut self.outgoing, slices.iter(), &addresses, [], flags) {
-                Ok(sent) => rest = &rest[sent.count().clamp(1, batch.len())..],
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
+        let fd = self.socket.socket.as_raw_fd();
+        let flags = MsgFlags::empty();
+        let mut waiting = outbox.datagrams();
+        // One alone is cheaper without the headers of many.
+        if waiting.len() == 1
+            && let Some((to, bytes)) = waiting.next()
+        {
+            require_loopback(to).map_err(io::Error::other)?;
+            let to = SockaddrIn::from(to);
+            while let Err(errno) = sendto(fd, bytes, &to, flags) {
+                if errno != Errno::EINTR {
+                    return Err(errno.into());
+                }
             }
         }
+        while waiting.len() > 0 {
+            let mut slices: SmallVec<[[IoSlice<'_>; 1]; BATCH]> = SmallVec::new();
+            let mut addresses: SmallVec<[Option<SockaddrIn>; BATCH]> = SmallVec::new();
+            for (to, bytes) in waiting.by_ref().take(BATCH) {
+                require_loopback(to).map_err(io::Error::other)?;
+                slices.push([IoSlice::new(bytes)]);
+                addresses.push(Some(SockaddrIn::from(to)));
+            }
+            let mut sent = 0;
+            while sent < slices.len() {
+                let (slices, addresses) = (slices[sent..].iter(), &addresses[sent..]);
+                match sendmmsg(fd, &mut self.outgoing, slices, addresses, [], flags) {
+                    Ok(now) => sent += now.count().max(1),
+                    Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+        }
+        drop(waiting);
         outbox.clear();
         Ok(())
     }
+}
+
+/// How many datagrams found these sockets full, by proc(5): `/proc/net/udp` names the local address and, last, the drops.
+pub(crate) fn lost(sockets: &[LoopbackSocket]) -> io::Result<u64> {
+    let table = std::fs::read_to_string("/proc/net/udp")?;
+    let addresses: Vec<String> = sockets
+        .iter()
+        .map(|socket| {
+            let ip = u32::from_ne_bytes(socket.address.ip().octets());
+            format!("{ip:08X}:{:04X}", socket.address.port())
+        })
+        .collect();
+    let of_ours = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let local = words.nth(1)?;
+        addresses.iter().find(|address| *address == local)?;
+        words.last()?.parse::<u64>().ok()
+    };
+    Ok(table.lines().filter_map(of_ours).sum())
 }
 
 /// Refuses what is not 127.0.0.0/8.
@@ -185,6 +225,26 @@ mod tests {
             .unwrap()
         {}
         assert_eq!(lengths, (0..150).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn datagrams_for_a_full_socket_are_counted() {
+        let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let (from, to) = (
+            LoopbackSocket::bind(any).unwrap(),
+            LoopbackSocket::bind(any).unwrap(),
+        );
+        to.socket.set_recv_buffer_size(4_096).unwrap();
+        let mut outbox = Outbox::default();
+        for _ in 0..100 {
+            outbox.push(to.address(), |out| out.resize(out.len() + 1_000, b'x'));
+        }
+        Batches::of(&from).send(&mut outbox).unwrap();
+        let mut received = 0;
+        let mut batches = Batches::of(&to);
+        while batches.receive(|_, _| received += 1).unwrap() {}
+        assert!(received < 100);
+        assert_eq!(lost(&[from, to]).unwrap(), 100 - received);
     }
 
     #[test]

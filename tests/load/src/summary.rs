@@ -7,11 +7,18 @@ use crate::report::{AnswererReport, CallerReport, Report};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(caller) = &self.caller {
+        for caller in self.caller.iter().chain(&self.beside) {
             caller.fmt(f)?;
         }
         if let Some(answerer) = &self.answerer {
             answerer.fmt(f)?;
+        }
+        if self.lost_here > 0 {
+            writeln!(
+                f,
+                "too slow: {} datagrams found its sockets full",
+                self.lost_here
+            )?;
         }
         let cost = self.cost;
         writeln!(
@@ -32,14 +39,30 @@ impl fmt::Display for CallerReport {
         )?;
         writeln!(
             f,
-            "  calls      {} planned, {} completed, {} failed, {} unfinished, {} not started",
-            calls.planned, calls.completed, calls.failed, calls.unfinished, calls.not_started
+            "  calls      {} planned, {} completed, {} refused, {} failed, {} unfinished, {} not started",
+            calls.planned,
+            calls.completed,
+            calls.refused,
+            calls.failed,
+            calls.unfinished,
+            calls.not_started
         )?;
         writeln!(
             f,
             "  disturbed  {} calls ({} lost or repeated, {} with 180 after 200)",
             calls.disturbed, calls.lost_or_repeated, calls.reordered
         )?;
+        let ends = &self.endings;
+        if ends.cancels > 0 {
+            writeln!(
+                f,
+                "  CANCEL     {} of {} took effect",
+                ends.cancelled, ends.cancels
+            )?;
+        }
+        if ends.ended < ends.byes {
+            writeln!(f, "  BYE        {} of {} answered", ends.ended, ends.byes)?;
+        }
         list(f, "failures", self.failures.iter())?;
         list(f, "responses", self.responses.iter())?;
         list(f, "sent again", self.retransmissions_sent.iter())?;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::call_key::CallKey;
+use crate::call_key::KeyText;
 
 /// A fixed-width field.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +53,15 @@ impl Template {
     }
 
     /// Appends the text for one call.
-    pub(crate) fn write(&self, key: CallKey, number: u64, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, key: &KeyText, number: u64, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.text);
         let text = &mut out[start..];
         for (range, field) in &self.fields {
             let place = &mut text[range.clone()];
             match field {
-                Field::CallId => place.copy_from_slice(&key.text()),
-                Field::Mark => place.copy_from_slice(&key.mark()),
+                Field::CallId => place.copy_from_slice(key.call_id()),
+                Field::Mark => place.copy_from_slice(key.mark()),
                 Field::Number => {
                     let mut number = number;
                     for digit in place.iter_mut().rev() {
@@ -77,6 +77,7 @@ impl Template {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call_key::CallKey;
     use crate::clock::Moment;
 
     #[test]
@@ -86,9 +87,10 @@ mod tests {
             slot: 1,
             round: 2,
             due: Moment::from_nanos(3),
+            ..CallKey::default()
         };
         let mut out = b"before ".to_vec();
-        template.write(key, 98_765, &mut out);
+        template.write(&key.text(), 98_765, &mut out);
         assert_eq!(
             out.escape_ascii().to_string(),
             "before INVITE sip:+498765 {x} 0000000100000002 i:00000001000000020000000000000003@h 5"

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use sigbox_load::{
-    AnswererSettings, Answering, Behaviour, CallerSettings, Calling, Listener, Pair, Plan, Report,
+    AnswererSettings, Answering, Behaviour, CallerSettings, Calling, Listener, Load, Plan, Report,
     Scenario, Stop,
 };
 
@@ -19,19 +19,23 @@ fn pair(drop_percent: u32, t1: Duration) -> Report {
     let answering = Answering::bind(AnswererSettings { t1, drop_percent }, &[listener]).unwrap();
     let target = answering.listeners()[0].address;
     let settings = CallerSettings {
+        index: 0,
         scenario: Scenario::Invite,
         target,
         uri: format!("sip:####@{target}"),
         plan: Plan::new(500, 0.4).unwrap(),
+        after: Duration::ZERO,
         grid: Duration::from_micros(500),
         t1,
         hold: Duration::ZERO,
         cancel_after: None,
+        rings: false,
         expect: None,
         wait: Duration::from_secs(35),
     };
     let calling = Calling::bind(settings, 3).unwrap();
-    Pair { calling, answering }.run(&Stop::default()).unwrap()
+    let load = Load::new(vec![calling], Some(answering)).unwrap();
+    load.run(&Stop::default()).unwrap()
 }
 
 #[test]
@@ -87,6 +91,32 @@ fn the_program_reports_in_json() {
     assert_eq!(report["caller"]["calls"]["completed"], 40);
     assert_eq!(report["answerer"]["established"], 40);
     assert!(report["caller"]["latency"]["invite_to_180"]["p999_us"].is_f64());
+}
+
+#[test]
+fn further_callers_call_beside_the_first() {
+    let output = load(&[
+        "pair",
+        "--rate=200",
+        "--seconds=0.2",
+        "--json",
+        "--beside",
+        "--scenario options --rate 500 --seconds 0.2 --after-s 0.1",
+        "--beside",
+        "--rate 100 --seconds 0.1 --cancel-after-ms 50 --rings",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["caller"]["calls"]["completed"], 40);
+    assert_eq!(report["beside"][0]["responses"]["OPTIONS 200"], 100);
+    assert_eq!(report["beside"][1]["endings"]["cancelled"], 10);
+    assert_eq!(report["answerer"]["invites"], 50);
+    assert_eq!(report["lost_here"], 0);
+
+    let output = load(&["pair", "--beside", "--rate 0"]);
+    assert!(!output.status.success());
+    let output = load(&["pair", "--rate=40000", "--beside", "--rate 10001"]);
+    assert!(!output.status.success());
 }
 
 #[test]

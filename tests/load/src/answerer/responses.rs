@@ -44,7 +44,7 @@ impl Responses {
         if memchr::memmem::find(value(request.to), b";tag=").is_none() {
             out.extend_from_slice(b";tag=");
             out.extend_from_slice(self.tag_prefix.as_bytes());
-            out.extend_from_slice(&request.key.mark());
+            out.extend_from_slice(request.key.text().mark());
         }
         out.extend_from_slice(b"\r\n");
         line(request.call_id, out);

@@ -1,6 +1,5 @@
 //! One call of a caller.
 
-use crate::call_key::CallKey;
 use crate::clock::Moment;
 use crate::dialog::Dialog;
 
@@ -31,8 +30,10 @@ pub(crate) enum Cancel {
     Wanted,
     /// Sent.
     Sent,
-    /// Answered.
+    /// Answered with 200.
     Confirmed,
+    /// Answered with another final response.
+    Rejected,
 }
 
 /// A place in the table of calls.
@@ -49,21 +50,14 @@ pub(crate) struct Call {
     pub(crate) is_repeated: bool,
     pub(crate) is_reordered: bool,
     pub(crate) is_failed: bool,
+    /// The INVITE got 487 after a CANCEL.
+    pub(crate) is_terminated: bool,
     /// When the BYE was due.
     pub(crate) bye_due: Moment,
     pub(crate) dialog: Dialog,
 }
 
 impl Call {
-    /// Its key.
-    pub(crate) fn key(&self, slot: u32) -> CallKey {
-        CallKey {
-            slot,
-            round: self.round,
-            due: self.due,
-        }
-    }
-
     /// Starts over with a new call.
     pub(crate) fn begin(&mut self, number: u64, due: Moment) {
         let dialog = std::mem::take(&mut self.dialog);

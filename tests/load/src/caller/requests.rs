@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use super::{CallerSettings, Scenario};
-use crate::call_key::CallKey;
+use crate::call_key::KeyText;
 use crate::dialog::Dialog;
 use crate::message::SDP;
 use crate::template::Template;
@@ -34,6 +34,7 @@ impl Requests {
             Scenario::Invite => ("INVITE", SDP, "Content-Type: application/sdp\r\n"),
             Scenario::Register => ("REGISTER", "", "Expires: 3600\r\n"),
             Scenario::Options => ("OPTIONS", "", "Accept: application/sdp\r\n"),
+            Scenario::Response => ("INVITE", "", ""),
         };
         let host = local.ip();
         let uri = &settings.uri;
@@ -45,7 +46,7 @@ impl Requests {
                     .map_or(uri.as_str(), |(_, domain)| domain);
                 format!("sip:{}", domain.trim_start_matches("sip:"))
             }
-            Scenario::Invite | Scenario::Options => uri.clone(),
+            _ => uri.clone(),
         };
         // One branch per transaction: i for the first request, its CANCEL and the ACK of a refusal.
         let via = |branch| {
@@ -64,12 +65,23 @@ impl Requests {
         let head = format!(
             "{line} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKi{{mark}}\r\nMax-Forwards: 70\r\n{from}<{uri}>"
         );
-        Self {
-            first: Template::new(&format!(
+        let first = match settings.scenario {
+            // As if the target had sent the request for us.
+            Scenario::Response => format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP {target};branch=z9hG4bKs{{mark}}\r\n\
+                 Via: SIP/2.0/UDP {local};branch=z9hG4bKi{{mark}}\r\n{from}<{uri}>;tag={{mark}}{ids}{contact}\
+                 Content-Length: 0\r\n\r\n",
+                target = settings.target,
+                ids = ids("1 INVITE"),
+            ),
+            _ => format!(
                 "{method} {head}{ids}{contact}User-Agent: sigbox-load\r\n{extra}Content-Length: {length}\r\n\r\n{body}",
                 ids = ids(&format!("1 {method}")),
                 length = body.len(),
-            )),
+            ),
+        };
+        Self {
+            first: Template::new(&first),
             cancel: Template::new(&format!(
                 "CANCEL {head}{}Content-Length: 0\r\n\r\n",
                 ids("1 CANCEL")
@@ -81,28 +93,28 @@ impl Requests {
         }
     }
 
-    /// INVITE, REGISTER or OPTIONS.
-    pub(crate) fn first(&self, key: CallKey, number: u64, out: &mut Vec<u8>) {
+    /// INVITE, REGISTER, OPTIONS, or the response of [`Scenario::Response`].
+    pub(crate) fn first(&self, key: &KeyText, number: u64, out: &mut Vec<u8>) {
         self.first.write(key, number, out);
     }
 
     /// CANCEL of the INVITE.
-    pub(crate) fn cancel(&self, key: CallKey, number: u64, out: &mut Vec<u8>) {
+    pub(crate) fn cancel(&self, key: &KeyText, number: u64, out: &mut Vec<u8>) {
         self.cancel.write(key, number, out);
     }
 
     /// ACK of a 2xx.
-    pub(crate) fn ack(&self, key: CallKey, dialog: &Dialog, out: &mut Vec<u8>) {
+    pub(crate) fn ack(&self, key: &KeyText, dialog: &Dialog, out: &mut Vec<u8>) {
         in_dialog(b"ACK ", &self.ack, key, dialog, out);
     }
 
     /// BYE.
-    pub(crate) fn bye(&self, key: CallKey, dialog: &Dialog, out: &mut Vec<u8>) {
+    pub(crate) fn bye(&self, key: &KeyText, dialog: &Dialog, out: &mut Vec<u8>) {
         in_dialog(b"BYE ", &self.bye, key, dialog, out);
     }
 
     /// ACK of a final response from 300 up (RFC 3261 §17.1.1.3).
-    pub(crate) fn refusal_ack(&self, key: CallKey, number: u64, to: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn refusal_ack(&self, key: &KeyText, number: u64, to: &[u8], out: &mut Vec<u8>) {
         self.refusal_ack_line.write(key, number, out);
         self.refusal_ack.via.write(key, number, out);
         self.refusal_ack.from.write(key, number, out);
@@ -111,7 +123,13 @@ impl Requests {
     }
 }
 
-fn in_dialog(method: &[u8], request: &Following, key: CallKey, dialog: &Dialog, out: &mut Vec<u8>) {
+fn in_dialog(
+    method: &[u8],
+    request: &Following,
+    key: &KeyText,
+    dialog: &Dialog,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(method);
     out.extend_from_slice(dialog.target());
     out.extend_from_slice(b" SIP/2.0\r\n");

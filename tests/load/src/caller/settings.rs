@@ -16,12 +16,15 @@ pub enum Scenario {
     Register,
     /// OPTIONS, 200.
     Options,
+    /// A 200 to an INVITE that nobody sent. It is complete when it is sent.
+    Response,
 }
 
 impl Scenario {
+    /// Of the first request.
     pub(super) fn method(self) -> Method {
         match self {
-            Self::Invite => Method::Invite,
+            Self::Invite | Self::Response => Method::Invite,
             Self::Register => Method::Register,
             Self::Options => Method::Options,
         }
@@ -32,6 +35,7 @@ impl Scenario {
             Self::Invite => "invite",
             Self::Register => "register",
             Self::Options => "options",
+            Self::Response => "response",
         }
     }
 }
@@ -39,6 +43,8 @@ impl Scenario {
 /// How callers call.
 #[derive(Clone, Debug)]
 pub struct CallerSettings {
+    /// Which of the callers of a run this is, 0 to 127: their Call-IDs differ by it.
+    pub index: u8,
     /// What a call is.
     pub scenario: Scenario,
     /// Where requests outside of dialogs go.
@@ -47,6 +53,8 @@ pub struct CallerSettings {
     pub uri: String,
     /// How many calls, and how fast.
     pub plan: Plan,
+    /// From the start of the run to the first call.
+    pub after: Duration,
     /// Arrivals are rounded up to a multiple of this.
     pub grid: Duration,
     /// RFC 3261 T1: the first retransmission interval. Requests are given up after 64 times this.
@@ -55,6 +63,8 @@ pub struct CallerSettings {
     pub hold: Duration,
     /// Callers hang up this long after the INVITE when nobody has answered.
     pub cancel_after: Option<Duration>,
+    /// The called side rings only, until it gets a CANCEL.
+    pub rings: bool,
     /// The final response to INVITE, REGISTER or OPTIONS that completes a call; without it, any 2xx (and for INVITE the
     /// BYE after it).
     pub expect: Option<u16>,

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::call::Call;
 use crate::latency::Latency;
 use crate::message::Method;
-use crate::report::{CallerLatencies, Calls};
+use crate::report::{CallerLatencies, Calls, Endings};
 
 /// Counters and latencies of a caller.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) calls: Calls,
+    pub(crate) endings: Endings,
     failures: BTreeMap<Failure, u64>,
     responses: BTreeMap<(&'static str, u16), u64>,
     sent_again: BTreeMap<&'static str, u64>,
@@ -70,6 +71,12 @@ impl Tally {
     pub(crate) fn failed(&mut self, call: &mut Call, failure: Failure) {
         *self.failures.entry(failure).or_default() += 1;
         self.calls.failed += 1;
+        self.lost(call);
+    }
+
+    /// The call was refused with 503 and Retry-After.
+    pub(crate) fn refused(&mut self, call: &mut Call) {
+        self.calls.refused += 1;
         self.lost(call);
     }
 

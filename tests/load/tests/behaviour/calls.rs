@@ -148,6 +148,97 @@ fn a_caller_hangs_up_while_it_rings() {
 }
 
 #[test]
+fn a_call_that_rings_is_not_answered_by_a_party_that_answers_others() {
+    let settings = CallerSettings {
+        cancel_after: Some(Duration::from_millis(300)),
+        rings: true,
+        ..calls(100, 1.0)
+    };
+    // 487 comes before the 200 to the CANCEL in every second call.
+    let mut cancels = 0;
+    let ran = Wire::new(settings, &[Behaviour::Answer], 0).run(|sent| {
+        cancels += u32::from(sent.kind() == "200 CANCEL");
+        match sent.kind().as_str() {
+            "200 CANCEL" if cancels % 2 == 0 => Fate::Delay(Duration::from_millis(5)),
+            _ => Fate::Deliver,
+        }
+    });
+    assert_eq!(ran.caller.calls.completed, 100);
+    assert_eq!(ran.called.cancelled, 100);
+    let endings = ran.caller.endings;
+    assert_eq!((endings.cancels, endings.cancelled), (100, 100));
+    assert_eq!((endings.byes, endings.ended), (0, 0));
+}
+
+#[test]
+fn a_rejected_cancel_took_no_effect() {
+    let settings = CallerSettings {
+        cancel_after: Some(Duration::from_millis(300)),
+        ..one_call()
+    };
+    let ran = Wire::new(settings, &[Behaviour::Ring], 0).run(|sent| {
+        if sent.kind() != "200 CANCEL" {
+            return Fate::Deliver;
+        }
+        let text = sent.text().replacen("200 OK", "481 No", 1);
+        Fate::Become(sent.from, sent.to, text.into_bytes())
+    });
+    let endings = ran.caller.endings;
+    assert_eq!((endings.cancels, endings.cancelled), (1, 0));
+}
+
+#[test]
+fn refused_for_now_is_not_failed() {
+    let ran = Wire::new(calls(100, 1.0), &[Behaviour::Refuse(503)], 0).run(|sent| {
+        if sent.kind() != "503 INVITE" {
+            return Fate::Deliver;
+        }
+        let text = sent.text().replacen("CSeq", "Retry-After: 5\r\nCSeq", 1);
+        Fate::Become(sent.from, sent.to, text.into_bytes())
+    });
+    let calls = ran.caller.calls;
+    assert_eq!((calls.refused, calls.failed, calls.completed), (100, 0, 0));
+    assert_eq!((calls.disturbed, calls.lost_or_repeated), (100, 100));
+    assert_eq!(ran.of_kind("ACK").count(), 100);
+    assert!(ran.caller.failures.is_empty());
+}
+
+#[test]
+fn what_is_done_while_calls_arrive_is_told_from_what_is_done_after() {
+    let settings = CallerSettings {
+        after: Duration::from_secs(2),
+        hold: Duration::from_millis(500),
+        ..calls(100, 1.0)
+    };
+    let ran = Wire::new(settings, &[Behaviour::Answer], 0).run(|_| Fate::Deliver);
+    assert_eq!(ran.times("INVITE").first(), Some(&2_000));
+    let calls = ran.caller.calls;
+    assert_eq!(calls.completed, 100);
+    // The last call arrives after 990 ms, and a call takes a little more than 500 ms.
+    assert_eq!(calls.completed_while_arriving, 49);
+    let endings = ran.caller.endings;
+    assert_eq!((endings.byes, endings.ended), (100, 100));
+}
+
+#[test]
+fn responses_that_nobody_waits_for_are_only_sent() {
+    let settings = CallerSettings {
+        scenario: Scenario::Response,
+        ..calls(100, 1.0)
+    };
+    let ran = Wire::new(settings, &[Behaviour::Answer], 0).run(|_| Fate::Deliver);
+    assert_eq!(ran.of_kind("200 INVITE").count(), 100);
+    assert_eq!(ran.log.len(), 100);
+    assert_eq!(ran.called.foreign, 100);
+    assert_eq!(
+        (ran.caller.calls.completed, ran.caller.calls.disturbed),
+        (100, 0)
+    );
+    let branch = |sent: &crate::wire::Sent| sent.line("Via: SIP/2.0/UDP 127.0.0.1:5080;");
+    assert_ne!(branch(&ran.log[0]), branch(&ran.log[1]));
+}
+
+#[test]
 fn cancel_waits_for_a_provisional_response() {
     let settings = CallerSettings {
         cancel_after: Some(Duration::from_millis(300)),

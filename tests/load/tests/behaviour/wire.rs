@@ -70,14 +70,17 @@ pub(crate) fn one_call() -> CallerSettings {
 /// Many of them.
 pub(crate) fn calls(rate: u32, seconds: f64) -> CallerSettings {
     CallerSettings {
+        index: 0,
         scenario: Scenario::Invite,
         target: address(CALLED),
         uri: "sip:+4930####@127.0.0.1:5080".to_owned(),
         plan: Plan::new(rate, seconds).unwrap(),
+        after: Duration::ZERO,
         grid: Duration::from_micros(500),
         t1: Duration::from_millis(500),
         hold: Duration::ZERO,
         cancel_after: None,
+        rings: false,
         expect: None,
         wait: Duration::from_secs(60),
     }
