@@ -17,6 +17,11 @@ class Failed(Exception):
     """A server did not do what a measurement needs."""
 
 
+def confined(command, cores):
+    """The command on these cores only; on any when there are none."""
+    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command] if cores else command
+
+
 class Child:
     """A process and its children; ended by `close`."""
 

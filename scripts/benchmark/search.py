@@ -1,19 +1,31 @@
 """Looking for the highest rate that holds."""
 
-LOWEST, HIGHEST, NEAREST = 50, 40_000, 50
+import math
+
+LOWEST, HIGHEST = 100, 25_000
+# Neighbouring rates differ by this.
+STEP = 1.05
 
 
-def search(holds, start, resolution):
-    """The highest rate for which `holds(rate)` is true, to within `resolution` of itself or 50 calls/s.
+def search(holds, start, stride):
+    """The highest rate of a geometric series through `start` for which `holds(rate)` is true; 0 when none is.
 
-    Doubled until one does not hold, then halved in between; 0 when not even a low one holds.
+    It goes `stride` steps up or down and on in strides twice as long, until it has passed the limit, then halves what is
+    left in between. With a start near the limit and a stride of 1 that takes two steps.
     """
-    good, bad = 0, None
-    rate = start
-    while LOWEST <= rate <= HIGHEST and (bad is None or bad - good > max(resolution * good, NEAREST)):
-        if holds(rate):
-            good = rate
+    rate = lambda place: round(start * STEP**place)
+    lowest = math.ceil(math.log(LOWEST / start, STEP))
+    highest = math.floor(math.log(HIGHEST / start, STEP))
+    good, bad = lowest - 1, highest + 1
+    place = 0
+    while bad - good > 1:
+        if holds(rate(place)):
+            good = place
         else:
-            bad = rate
-        rate = good * 2 if bad is None else (good + bad) // 2
-    return good
+            bad = place
+        if lowest <= good and bad <= highest:
+            place = (good + bad) // 2
+        else:
+            place += stride if lowest <= good else -stride
+            place, stride = min(max(place, lowest), highest), stride * 2
+    return rate(good) if lowest <= good else 0

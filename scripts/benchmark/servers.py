@@ -10,33 +10,40 @@ import threading
 import urllib.request
 
 from .generator import ROOT, binaries
-from .processes import Child, Failed, eventually, free_ports
+from .processes import Child, Failed, confined, eventually, free_ports
 
 PEER = ROOT / "tests/load/peer"
 CORES = os.cpu_count() or 1
+# Threads that sigbox handles SIP on. The other half of the machine carries the callers, the called, nats-server and the
+# decider; with two cores that makes one.
+SIGBOX_SHARDS = max(CORES // 2, 1)
+# What Kamailio is tried with: UDP workers, and as many for evapi.
+KAMAILIO_CHILDREN = sorted({1, max(CORES, 2)})
 
 
 class Stage(contextlib.ExitStack):
-    """Servers for one measurement. `proxy`, `decider` and `bus` are what is counted; `port` is where calls go."""
+    """Servers for one measurement, on these cores or on all. `proxy`, `decider` and `bus` are what is counted; `port` is
+    where calls go."""
 
-    def __init__(self, mode, fork=False):
+    def __init__(self, mode, fork=False, cores=None, **settings):
         super().__init__()
+        self._cores = cores
         self.proxy = self.decider = self.bus = None
         self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="sigbox-bench-")))
         self.port, *self.gateways = free_ports(3)
         # Of sigbox its admin server's, of the peer where deciders connect.
         (self.side_port,) = free_ports(1, socket.SOCK_STREAM)
         try:
-            self._start(mode, fork)
+            self._start(mode, fork, **settings)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, mode, fork):
+    def _start(self, mode, fork, **settings):
         raise NotImplementedError
 
     def child(self, name, command, env=None):
-        return self.enter_context(Child(name, command, env))
+        return self.enter_context(Child(name, confined(command, self._cores), env))
 
     def counted(self):
         """Processes by their role."""
@@ -64,7 +71,7 @@ class Sigbox(Stage):
         config = self.folder / "sigbox.toml"
         config.write_text(self._config(nats, mode, gateways))
         self.proxy = self.child("sigbox", [binaries() / "sigbox", "run", "-c", config])
-        eventually("sigbox connected to NATS", lambda: self.metric("sigbox_nats_connected") == CORES)
+        eventually("sigbox connected to NATS", lambda: self.metric("sigbox_nats_connected") == SIGBOX_SHARDS)
 
     def _nats(self):
         # The port is free_ports' as nats-server only prints one that it chose itself.
@@ -93,7 +100,7 @@ class Sigbox(Stage):
             f'[nats]\nservers = "nats://127.0.0.1:{nats}"\n'
             f"[decision]\n{long}"
             f'[admin]\nlisten = "127.0.0.1:{self.side_port}"\n'
-            f"[limits]\ntransactions = 1000000\n[runtime]\nshards = {CORES}\n{rules}"
+            f"[limits]\ntransactions = 1000000\n[runtime]\nshards = {SIGBOX_SHARDS}\n{rules}"
         )
 
     def metric(self, name):
@@ -109,9 +116,9 @@ class Sigbox(Stage):
 class Kamailio(Stage):
     """Kamailio, and what a call meets: `direct`, `fallback`, or a decider over evapi: `node`, `silent`."""
 
-    def _start(self, mode, fork):
+    def _start(self, mode, fork, children=KAMAILIO_CHILDREN[-1]):
         words = {
-            "CHILDREN": CORES,
+            "CHILDREN": children,
             "SIP_PORT": self.port,
             "EVAPI_PORT": self.side_port,
             "GATEWAY_PORT": self.gateways[0],

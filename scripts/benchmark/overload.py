@@ -1,0 +1,70 @@
+"""More than a proxy can take: what it still does, and for whom."""
+
+from .generator import MOST_CALLS_PER_SECOND, calls
+from .measure import highest_rate
+from .servers import CORES
+from .stage import Kept
+
+SECONDS = 8
+# Calls that are there before the flood, and end in it.
+BEFORE_S = 4
+# Calls go on so long after the last one arrived.
+WAIT_S = 4
+# Floods of other things than calls, beside half of the calls that the proxy can take.
+OTHERS = ("register", "options", "response")
+
+
+def cores():
+    """The servers' cores and the generator's: one core for everything that is measured, as the generator needs the others to
+    offer ten times what they can take. On a machine with one core everything shares it."""
+    return ([CORES - 1], list(range(CORES - 1))) if CORES > 1 else (None, None)
+
+
+def capacity(case, start):
+    """The highest clean rate of the servers on their core, which is what goodput is held against."""
+    return highest_rate(case, seconds=3, start=start, stride=8, cores=cores())
+
+
+def flooded(case, capacity, kind, factor):
+    """One flood: `invite`, or one of OTHERS, at `factor` times the capacity."""
+    beside = [
+        # Their BYEs come while the flood goes on.
+        calls(capacity / 10, BEFORE_S - 1, hold_ms=(BEFORE_S + 1) * 1000),
+        calls(capacity / 40, SECONDS - 1, after_s=BEFORE_S + 0.5, cancel_after_ms=300, rings=True),
+    ]
+    flood = min(round(capacity * factor), MOST_CALLS_PER_SECOND - capacity)
+    rate = flood
+    if kind != "invite":
+        beside.append(calls(flood, SECONDS, after_s=BEFORE_S, scenario=kind))
+        rate = capacity // 2
+    servers, callers = cores()
+    with Kept(case, servers) as kept:
+        report = kept.load(rate, SECONDS, wait_s=WAIT_S, beside=beside, cores=callers, after_s=BEFORE_S)
+    flow = report["caller"]
+    everyone = [flow, *report["beside"]]
+    endings = {key: sum(each["endings"][key] for each in everyone) for key in flow["endings"]}
+    return {
+        "case": case.name,
+        "kind": kind,
+        "factor": factor,
+        "capacity": capacity,
+        "offered": rate,
+        "flood": flood,
+        "goodput": flow["calls"]["completed_while_arriving"] / SECONDS / (capacity if kind == "invite" else rate),
+        "byes_answered": _share(endings["ended"], endings["byes"]),
+        "cancels_effective": _share(endings["cancelled"], endings["cancels"]),
+        "calls": flow["calls"],
+        "failures": flow["failures"],
+        "retransmissions": flow["retransmissions_sent"],
+        "endings": endings,
+        "beside": [each["calls"] for each in report["beside"]],
+        "to_200_us": flow["latency"].get("invite_to_200"),
+        "to_refusal_us": flow["latency"].get("invite_to_refusal"),
+        "generator_lag_us": flow["latency"].get("generator_lag"),
+        "generator_cpu_s": report["cost"]["user_s"] + report["cost"]["system_s"],
+        "lost_by_the_generator": report["lost_here"],
+    }
+
+
+def _share(part, whole):
+    return part / whole if whole else None
