@@ -133,8 +133,5 @@ fn decision((replay, document): (Replay, &'static str)) -> (Replay, Parsed) {
     (replay, plan)
 }
 
-library_benchmark_group!(
-    name = codec,
-    benchmarks = [query, headers, reply, decision]
-);
+library_benchmark_group!(name = codec, benchmarks = [query, headers, reply, decision]);
 main!(library_benchmark_groups = [codec]);

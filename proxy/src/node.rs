@@ -147,7 +147,7 @@ impl Node {
         let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| channels(config.runtime.shard_queue))
             .unzip();
-        let memory = MemoryGuard::start(config.overload.memory, &admin.handle());
+        let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
         let shared = Arc::new(config.clone());
