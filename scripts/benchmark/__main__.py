@@ -4,7 +4,6 @@ import argparse
 import json
 import pathlib
 import shlex
-import statistics
 import sys
 import time
 
@@ -124,16 +123,13 @@ def overloads(cases, options):
     chosen = {case.name: case for case in cases}
     figures = {"cores": overload.cores(), "capacity": [], "floods": []}
     for case in [chosen[case.name] for case in OVERLOADED if case.name in chosen]:
-        found = [overload.capacity(case, 1500) for _ in range(min(options.rounds, 2))]
-        figures["capacity"] += found
-        capacity = round(statistics.mean(run["highest_rate"] for run in found))
-        say(f"{case.name}, all servers on one core: capacity {capacity}/s of {[run['highest_rate'] for run in found]}")
+        found = overload.capacity(case, 1500)
+        figures["capacity"].append(found)
+        capacity = found["highest_rate"]
+        say(f"{case.name}, all servers on one core: capacity {capacity}/s, {len(found['steps'])} steps")
         if capacity == 0:
             continue
-        floods = [("invite", 2), ("invite", 5), ("invite", 10)]
-        # The peer has nothing against floods in this configuration; its calls are enough to say so.
-        floods += [(kind, 5) for kind in overload.OTHERS] if case.peer else []
-        for kind, factor in floods:
+        for kind, factor in overload.FLOODS[case.name]:
             run = overload.flooded(case, capacity, kind, factor)
             figures["floods"].append(run)
             say(f"{case.name}, {run['flood']} {kind}/s: goodput {run['goodput']:.2f}, BYE {run['byes_answered']}, "

@@ -49,4 +49,4 @@ SILENT = [
     Case("sigbox silent decider", Sigbox, "silent", peer="kamailio silent decider"),
 ]
 FINISHED = [BY_NAME["kamailio decided, Node"], BY_NAME["sigbox decided, Rust"]]
-OVERLOADED = FINISHED
+OVERLOADED = [*FINISHED, BY_NAME["sigbox decided, Node"]]

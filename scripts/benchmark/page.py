@@ -45,11 +45,12 @@ METHOD = """## How it is measured
 - Memory is the resident set for sigbox, and the shared memory in use for Kamailio, whose pool is allocated at the start."""
 
 OVERLOAD = """The proxy, nats-server and the decider share one core and the generator has the rest, so that it can offer ten times
-what they take without taking it away from them; the capacity is the highest clean rate of the servers on that core, and so lower
+what they take without taking it away from them (50,000 calls/s are its limit); the capacity is the highest clean rate of the servers on that core, and so lower
 than above. Each flood lasts 8 s. Goodput are the calls that were completed, BYE included, while further ones arrived, of the
 capacity; beside floods of other things half the capacity is offered as calls, and goodput is the share of these. Refused is 503
 with Retry-After. Beside every flood there are calls from before it that end in it, and callers who hang up while it rings: BYE is
-the share of all BYEs that got their 200, CANCEL that of all CANCELs that got 200 and 487 for the INVITE.
+the share of all BYEs that got their 200, CANCEL that of all CANCELs that got 200 and 487 for the INVITE. Where the generator lost
+datagrams, as its sockets were full, it could not keep up with what came back, and the figures are lower bounds.
 """
 
 
@@ -175,10 +176,10 @@ def _overload(overload):
             _percent(run["goodput"]), _percent(run["calls"]["refused"] / started),
             _percent((run["calls"]["failed"] + run["calls"]["unfinished"]) / started),
             _percent(run["byes_answered"]), _percent(run["cancels_effective"]),
-            _number(None if p50 is None else p50 / 1e3, 1), f"{run['lost_by_the_generator']:,}",
+            _number(None if p50 is None else p50 / 1e3, 1), _number(run["servers_cores"], 2), f"{run['lost_by_the_generator']:,}",
         ])
     columns = ["case", "capacity", "offered", "goodput", "refused", "failed or open", "BYE", "CANCEL", "INVITE to 200 p50, ms",
-               "lost by the generator"]
+               "cores that the servers used", "lost by the generator"]
     return _table("Overload", columns, rows, OVERLOAD)
 
 

@@ -1,5 +1,7 @@
 """Servers that are up, warm and proven to work."""
 
+import time
+
 from . import generator
 from .processes import eventually
 
@@ -43,6 +45,14 @@ class Kept:
         self._stage = self._stage or prepared(self._case, self._cores)
         called = listeners(self._stage, self._case.fork)
         return generator.pair(self._stage.port, called, rate, seconds, **options)
+
+    def watched(self, rate, seconds, **options):
+        """The same, with the CPU time that all servers took and how long the load ran, in seconds."""
+        self._stage = self._stage or prepared(self._case, self._cores)
+        used = lambda: sum(child.cpu_s() for child in self._stage.counted().values())
+        before, began = used(), time.monotonic()
+        report = self.load(rate, seconds, **options)
+        return report, used() - before, time.monotonic() - began
 
     def spoil(self):
         """The next load meets new servers."""

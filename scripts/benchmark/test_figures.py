@@ -22,9 +22,10 @@ def run(case, rate, cpu, us, **counts):
 
 
 def flood(kind, factor, **more):
-    return {"case": "sigbox decided, Rust", "kind": kind, "factor": factor, "capacity": 2_000, "offered": 1_000, "flood": 10_000,
+    return {"case": "sigbox decided, Rust", "kind": kind, "factor": factor, "capacity": 2_000, "offered": 1_000, "flood": 2_000 * factor,
             "goodput": 0.85, "byes_answered": 0.995, "cancels_effective": None, "calls": calls(started=100, refused=60, failed=5),
-            "to_200_us": quantiles(7_000.0), "lost_by_the_generator": 0, **more}
+            "to_200_us": quantiles(7_000.0), "lost_by_the_generator": 0,
+            "servers_cores": 0.98, **more}
 
 
 def figures(**parts):
@@ -51,7 +52,7 @@ class Search(unittest.TestCase):
                 rate, asked = self.found(ceiling, start, stride)
                 self.assertLessEqual(rate, ceiling)
                 self.assertGreater(rate * STEP, ceiling - 1)
-                self.assertLess(len(asked), 14)
+                self.assertLess(len(asked), 18)
                 self.assertEqual(len(asked), len(set(asked)))
 
     def test_a_search_from_where_another_ended_takes_few_steps(self):
@@ -111,15 +112,16 @@ class Page(unittest.TestCase):
         self.assertIn("| 180 after 200: none | 1 of 40 calls | **no** |", page(figures(per_call=runs)))
 
     def test_overload_is_held_against_goals_that_grow_with_the_flood(self):
-        floods = [flood("invite", 2), flood("invite", 10), flood("options", 5, goodput=0.7),
+        floods = [flood("invite", 2), flood("invite", 10, flood=15_000, lost_by_the_generator=7), flood("options", 5, goodput=0.7),
                   flood("response", 5, byes_answered=0.5, cancels_effective=1.0)]
         text = page(figures(overload={"cores": None, "capacity": [], "floods": floods}))
         self.assertIn("| 2 times the capacity in INVITE: goodput at least 90% of capacity | 85% | **no** |", text)
-        self.assertIn("| 10 times the capacity in INVITE: goodput at least 80% of capacity | 85% | yes |", text)
+        self.assertIn("| 10 times the capacity (reached: 7.5 times) in INVITE: goodput at least 80% of capacity | 85%, or more: the generator lost "
+                      "datagrams | yes |", text)
         self.assertIn("| 5 times the capacity in OPTIONS: goodput at least 80% of half", text)
         self.assertIn("| BYE under every flood: at least 99 % succeed | 50.0% in the worst | **no** |", text)
         self.assertIn("| CANCEL under every flood: at least 99 % succeed | 100.0% in the worst | yes |", text)
-        self.assertIn("| sigbox decided, Rust | 2,000 | 10,000 INVITE/s | 85.0% | 60.0% | 5.0% | 99.5% |  | 7.0 | 0 |", text)
+        self.assertIn("| sigbox decided, Rust | 2,000 | 4,000 INVITE/s | 85.0% | 60.0% | 5.0% | 99.5% |  | 7.0 | 0.98 | 0 |", text)
         self.assertIn("| 10,000 OPTIONS/s and 1,000 calls/s | 70.0% |", text)
 
     def test_a_part_that_was_not_run_has_no_rows(self):

@@ -23,6 +23,9 @@ use crate::socket::{Batches, LoopbackSocket};
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// The alarm among the indices of sockets.
 const ALARM: u64 = u64::MAX;
+/// Batches read from one socket before anything is sent: a generator that cannot keep up is to call late, which it counts,
+/// rather than lose what the proxy answered.
+const BATCHES: usize = 8;
 const NO_TIME: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 0,
@@ -116,10 +119,19 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
         now = Moment::now();
         let mut failed = None;
         waiting.retain(|index| {
-            let take = |from, bytes: &[u8]| party.receive(now, *index, from, bytes, &mut outboxes);
-            batches[*index]
-                .receive(take)
-                .unwrap_or_else(|error| failed.replace(error).is_some())
+            for _ in 0..BATCHES {
+                let take =
+                    |from, bytes: &[u8]| party.receive(now, *index, from, bytes, &mut outboxes);
+                match batches[*index].receive(take) {
+                    Ok(true) => {}
+                    Ok(false) => return false,
+                    Err(error) => {
+                        failed = Some(error);
+                        return false;
+                    }
+                }
+            }
+            true
         });
         if let Some(error) = failed {
             return Err(error);
