@@ -6,11 +6,12 @@
 mod collector;
 mod histogram;
 mod process;
+mod receive_buffers;
 mod shard;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -23,6 +24,7 @@ use sigbox_core::Counters;
 
 pub use histogram::{BUCKETS_MS, Histogram};
 pub(crate) use process::resident_bytes;
+pub(crate) use receive_buffers::ReceiveBuffers;
 pub use shard::{ShardCounter, ShardMetrics};
 
 /// The content type of [`Metrics::render`]: the OpenMetrics text format, which Prometheus reads.
@@ -58,6 +60,7 @@ pub struct Metrics {
 /// The shards that have registered.
 #[derive(Debug, Default)]
 struct Shards {
+    receive_buffers: OnceLock<ReceiveBuffers>,
     list: Mutex<Vec<Shard>>,
     /// Lines the log writer had no room for.
     log_dropped: Mutex<Option<LogDrops>>,
@@ -203,6 +206,12 @@ impl Metrics {
             .log_dropped
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(LogDrops(Box::new(read)));
+    }
+
+    /// The sockets whose receive buffers are looked at; only the first call counts.
+    pub(crate) fn set_receive_buffers(&self, buffers: ReceiveBuffers) {
+        // A node binds once.
+        let _ = self.shards.receive_buffers.set(buffers);
     }
 
     /// How many shards have a NATS connection right now.

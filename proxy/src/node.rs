@@ -5,6 +5,7 @@
 
 mod bind;
 mod lookup;
+mod precedence;
 mod signals;
 
 use std::any::Any;
@@ -24,7 +25,7 @@ pub use bind::BindError;
 use crate::admin::{Admin, Health};
 use crate::config::{Config, Severity};
 use crate::memory::MemoryGuard;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
 
 /// How often a busy shard looks after its connection to NATS: every so many turns of its own.
@@ -138,6 +139,12 @@ impl Node {
         config.set_bound(&bound.addresses);
 
         let metrics = Arc::new(Metrics::new(config.node.as_str()));
+        let mut buffers = ReceiveBuffers::default();
+        for sockets in bound.sockets.iter().flatten() {
+            let watched = buffers.watch(&sockets.under_way, &sockets.beginning);
+            watched.map_err(system("cannot look at a socket"))?;
+        }
+        metrics.set_receive_buffers(buffers);
         let ready_without_nats = config.admin.ready_without_nats;
         let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
         let address = config.admin.listen;

@@ -25,20 +25,20 @@ use std::time::Duration;
 
 use sigbox_contracts::event::NodeState;
 use sigbox_core::{Core, Flow, Input, Instant, ListenerId, Outputs, Token, Transport};
-use sigbox_wire::is_initial;
+use sigbox_wire::Begins;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 pub use clock::Clock;
-pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, channels};
+pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, Sockets, channels};
 pub use steer::Steer;
 
 use self::admission::{Admission, Change, Fate, Waiting};
 use self::datagrams::Received;
 use self::drain::Drain;
 use self::output::Failed;
-use self::socket::Socket;
+use self::socket::{Side, Socket};
 use self::steer::Course;
 use crate::bus::{Bus, BusError, Incoming, Link, Reply};
 use crate::config::{Config, Events};
@@ -49,8 +49,14 @@ use crate::metrics::{ShardCounter, ShardMetrics};
 /// How many things are taken from one source before the others have their turn.
 const BATCH: usize = 64;
 
-/// The same for messages of calls under way, when there are many: they come before new calls.
-const BUSY_BATCH: usize = 256;
+/// The same for messages of other shards.
+const HANDOFFS: usize = 256;
+
+/// How many datagrams by which something may begin are read in one turn from a socket that has more.
+const BEGINNINGS: usize = 128;
+
+/// How long a socket for what is under way is read in one turn, when it does not get empty.
+const READING: Duration = Duration::from_millis(5);
 
 /// Why a shard cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -277,11 +283,20 @@ impl Shard {
     fn poll_sockets(&mut self, cx: &mut Context<'_>) -> bool {
         let mut received = std::mem::take(&mut self.received);
         let mut again = false;
+        // A socket that is empty has left its waker; one that would have more keeps the flag.
         for position in 0..self.sockets.len() {
-            // A socket that would have more keeps the flag; one that is empty has left its waker.
-            let batches = BUSY_BATCH / datagrams::BATCH;
-            again |=
-                (0..batches).all(|batch| self.poll_socket(cx, position, &mut received, batch > 0));
+            let mut until = None;
+            while self.poll_socket(cx, position, Side::UnderWay, &mut received, until.is_some()) {
+                if self.now > *until.get_or_insert(self.now + READING) {
+                    again = true;
+                    break;
+                }
+            }
+        }
+        for position in 0..self.sockets.len() {
+            again |= (0..BEGINNINGS / datagrams::BATCH).all(|batch| {
+                self.poll_socket(cx, position, Side::Beginning, &mut received, batch > 0)
+            });
             self.sockets[position].poll_backlog(cx, &self.metrics);
         }
         self.received = received;
@@ -293,10 +308,13 @@ impl Shard {
         &mut self,
         cx: &mut Context<'_>,
         position: usize,
+        side: Side,
         received: &mut Received,
         is_busy: bool,
     ) -> bool {
-        match self.sockets[position].poll_receive(cx, received) {
+        let received_any = self.sockets[position].poll_receive(cx, side, received);
+        self.now = self.clock.now();
+        match received_any {
             Poll::Pending => false,
             Poll::Ready(Err(error)) => {
                 self.metrics.add(ShardCounter::UdpReceiveErrors);
@@ -306,7 +324,6 @@ impl Shard {
             Poll::Ready(Ok(())) => {
                 // At most 65,536 listeners, by configuration.
                 let listener = ListenerId(u16::try_from(position).unwrap_or_default());
-                self.now = self.clock.now();
                 for (peer, bytes) in received.datagrams() {
                     self.metrics.add(ShardCounter::UdpReceived);
                     self.metrics
@@ -333,8 +350,8 @@ impl Shard {
                 let queue = &self.peers[shard].handoffs;
                 // The second half is kept for messages of calls under way.
                 let is_half_full = queue.capacity() < queue.max_capacity() / 2;
-                let passed =
-                    !(is_half_full && is_initial(bytes)) && queue.try_send(handoff).is_ok();
+                let is_too_late = is_half_full && Begins::of(bytes) != Begins::Nothing;
+                let passed = !is_too_late && queue.try_send(handoff).is_ok();
                 self.metrics.add(if passed {
                     ShardCounter::Handoffs
                 } else {
@@ -348,27 +365,36 @@ impl Shard {
     fn take_in(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], is_busy: bool) {
         let is_short = self.memory.is_short();
         let must_wait = is_busy || is_short || !self.admission.is_empty();
-        if !must_wait || !is_initial(bytes) {
+        let begins = if must_wait {
+            Begins::of(bytes)
+        } else {
+            Begins::Nothing
+        };
+        if begins == Begins::Nothing {
             return self.on_message(listener, peer, bytes);
         }
-        if is_short || !self.admission.has_room() {
-            let fate = self.admission.turn_away(self.now);
-            return self.meet(listener, peer, bytes, fate);
+        match self.admission.place(begins == Begins::Call, self.now) {
+            Some(place) if !is_short => {
+                self.metrics.add(ShardCounter::RequestsQueued);
+                place.push_back(Waiting {
+                    listener,
+                    peer,
+                    arrived: self.now,
+                    bytes: bytes.into(),
+                });
+            }
+            _ => {
+                let fate = self.admission.turn_away(self.now);
+                self.meet(listener, peer, bytes, fate);
+            }
         }
-        self.metrics.add(ShardCounter::RequestsQueued);
-        self.admission.push(Waiting {
-            listener,
-            peer,
-            arrived: self.now,
-            bytes: bytes.into(),
-        });
     }
 
     /// Takes in some of the requests that wait; whether there are more.
     fn admit_waiting(&mut self) -> bool {
         if !self.admission.is_empty() {
             self.now = self.clock.now();
-            self.admission.begin_turn();
+            self.admission.begin_turn(self.now);
             while let Some((request, fate)) = self.admission.next(self.now) {
                 self.meet(request.listener, request.peer, &request.bytes, fate);
             }
@@ -413,7 +439,7 @@ impl Shard {
     fn poll_handoffs(&mut self, cx: &mut Context<'_>) -> bool {
         self.now = self.clock.now();
         let mut again = true;
-        for taken in 0..BUSY_BATCH {
+        for taken in 0..HANDOFFS {
             let Poll::Ready(Some(handoff)) = self.queues.handoffs.poll_recv(cx) else {
                 again = false;
                 break;

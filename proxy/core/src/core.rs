@@ -35,7 +35,7 @@ pub struct Core {
     answered_at: Option<Instant>,
     draining: bool,
     /// The message at hand is one there is no time for.
-    overloaded: bool,
+    pub(crate) is_excess: bool,
     /// Where messages are indexed; taken out while one is worked on.
     index: Option<Box<Index>>,
     parts: Parts,
@@ -85,7 +85,7 @@ impl Core {
             suspended: 0,
             answered_at: None,
             draining: false,
-            overloaded: false,
+            is_excess: false,
             index: None,
             parts: Parts::default(),
             splicer: Splicer::default(),
@@ -99,9 +99,9 @@ impl Core {
         match input {
             Input::Message { flow, bytes } => self.on_message(now, &flow, bytes, out),
             Input::Excess { flow, bytes } => {
-                self.overloaded = true;
+                self.is_excess = true;
                 self.on_message(now, &flow, bytes, out);
-                self.overloaded = false;
+                self.is_excess = false;
             }
             Input::Decision { token, answer } => {
                 let found = self.work(now, token.key, out, |context, env| {
@@ -436,9 +436,7 @@ impl Core {
         let limit = self.settings.limits.transactions;
         // Calls that are up can be changed and ended when no more can begin.
         let limit = if in_dialog { limit + limit / 4 } else { limit };
-        if self.overloaded {
-            Some(Counter::RejectOverload)
-        } else if self.live() >= limit {
+        if self.live() >= limit {
             Some(Counter::RejectCapacity)
         } else if self.draining && !in_dialog {
             Some(Counter::RejectDraining)

@@ -41,6 +41,9 @@ impl Core {
     ) {
         let method = request.method();
         self.counters().add(request_counter(method));
+        if self.is_excess && self.refuse_excess(now, flow, request, out) {
+            return;
+        }
         let Ok(read) = request.validate() else {
             if method == Method::Ack {
                 return self.counters().add(Counter::DropMalformed);
@@ -162,16 +165,7 @@ impl Core {
             return self.refuse(arrival, 481, b"", out);
         }
         if let Some(counter) = self.turns_away(in_dialog) {
-            self.counters().add(counter);
-            let range = self.settings().retry_after;
-            let (env, _) = self.env(now, TransactionKey::from_bits(0), out);
-            let mut extra = Vec::new();
-            write_line(
-                &mut extra,
-                "Retry-After",
-                &env.secret.seconds_between(range).to_string(),
-            );
-            return self.refuse(arrival, 503, &extra, out);
+            return self.refuse_for_now(arrival, counter, out);
         }
         let timers = self.settings().timers.clone();
         let reliable = flow.transport.is_reliable();
@@ -264,6 +258,49 @@ impl Core {
             });
         }
         None
+    }
+
+    /// 503 for a request that there is no time for, after a look at no more of it than that takes; `false` when it belongs
+    /// to what is under way.
+    fn refuse_excess(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        out: &mut Outputs,
+    ) -> bool {
+        if let Method::Ack | Method::Cancel = request.method() {
+            return false;
+        }
+        let via = request.via().ok().filter(|_| request.answerable());
+        let Some(fingerprint) = via.and_then(|via| self.fingerprint(request, &via)) else {
+            return false;
+        };
+        if self.store().find(fingerprint).is_some() {
+            return false;
+        }
+        let arrival = Arrival {
+            now,
+            flow,
+            request,
+            fingerprint,
+        };
+        self.refuse_for_now(arrival, Counter::RejectOverload, out);
+        true
+    }
+
+    /// 503 with a Retry-After drawn anew.
+    fn refuse_for_now(&mut self, arrival: Arrival<'_>, counter: Counter, out: &mut Outputs) {
+        self.counters().add(counter);
+        let range = self.settings().retry_after;
+        let (env, _) = self.env(arrival.now, TransactionKey::from_bits(0), out);
+        let mut extra = Vec::new();
+        write_line(
+            &mut extra,
+            "Retry-After",
+            &env.secret.seconds_between(range).to_string(),
+        );
+        self.refuse(arrival, 503, &extra, out);
     }
 
     /// Answers without a transaction: the same answer each time the request comes.

@@ -11,6 +11,7 @@ use sigbox_contracts::InvalidReason;
 use sigbox_core::{Counter, Gauge};
 
 use super::histogram::Total;
+use super::receive_buffers::ReceiveBuffers;
 use super::shard::ShardCounter;
 use super::{Shard, Shards};
 
@@ -47,7 +48,18 @@ impl Collector for Shards {
             None,
             dropped.as_ref().map_or(0, |drops| (drops.0)()),
         )];
-        families(&mut encoder, core.chain(shell).chain(invalid).chain(log))?;
+        let drops = self.receive_buffers.get().map(ReceiveBuffers::drops);
+        let drops = drops.unwrap_or_default();
+        let buffers = [
+            ("under_way", drops.under_way),
+            ("beginning", drops.beginning),
+        ]
+        .map(|(socket, count)| {
+            let label = Some(("socket", socket));
+            ("udp_receive_buffer_dropped", label, count)
+        });
+        let counters = core.chain(shell).chain(invalid).chain(log).chain(buffers);
+        families(&mut encoder, counters)?;
         for &gauge in Gauge::ALL {
             let value = sum(&shards, |shard| shard.core.gauge(gauge));
             single_gauge(&mut encoder, gauge.name(), value)?;
@@ -130,6 +142,9 @@ fn help(family: &str) -> &'static str {
         "udp_sent" => "Datagrams sent",
         "udp_sent_bytes" => "Bytes of the datagrams sent",
         "udp_dropped" => "Datagrams dropped by the shell, by reason",
+        "udp_receive_buffer_dropped" => {
+            "Datagrams that the kernel dropped as a receive buffer was full, by what the socket is for"
+        }
         "udp_receive_errors" => "Reads from UDP sockets that failed",
         "udp_keep_alives" => "Keep-alive datagrams received",
         "shard_handoffs" => "Messages passed from the shard that received them to their own",

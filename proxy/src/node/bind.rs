@@ -6,7 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{debug, warn};
 
+use super::precedence;
 use crate::config::{Listen, Runtime};
+use crate::shard::Sockets;
 
 /// Why a socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +46,14 @@ fn hint(error: &io::Error) -> &'static str {
 /// Every socket of a node.
 #[derive(Debug)]
 pub(super) struct Bound {
-    /// For each shard one socket per listener, in order.
-    pub(super) sockets: Vec<Vec<UdpSocket>>,
+    /// For each shard the sockets of each listener, in order.
+    pub(super) sockets: Vec<Vec<Sockets>>,
     /// What each listener is bound to, with the port it really has.
     pub(super) addresses: Vec<SocketAddr>,
 }
 
-/// Binds one socket per listener and shard. The system spreads datagrams over those of a listener by
-/// their source, and the shards pass on what belongs to another.
+/// Binds the sockets of every listener and shard. The system spreads datagrams over the shards by their source, and these
+/// pass on what belongs to another.
 pub(super) fn bind(listen: &[Listen], runtime: &Runtime) -> Result<Bound, BindError> {
     let mut bound = Bound {
         sockets: (0..runtime.shards)
@@ -73,17 +75,27 @@ pub(super) fn bind(listen: &[Listen], runtime: &Runtime) -> Result<Bound, BindEr
                 source,
             },
         };
-        let shared = runtime.shards > 1;
-        if shared {
-            // Sockets that share a port would share it with another sigbox too, each getting some
-            // of the other's messages. One that does not share finds out whether the port is free.
-            let probe = open(address, false, runtime).map_err(failed)?;
-            address = probe.local_addr().map_err(failed)?;
+        // Sockets that share a port would share it with another sigbox too, each getting some of the other's messages.
+        // One that does not share finds out whether the port is free.
+        let probe = open(address, false, runtime).map_err(failed)?;
+        address = probe.local_addr().map_err(failed)?;
+        drop(probe);
+        let open_all = || {
+            let each = (0..runtime.shards).map(|_| open(address, true, runtime));
+            each.collect::<io::Result<Vec<_>>>().map_err(failed)
+        };
+        let (under_way, beginning) = (open_all()?, open_all()?);
+        if let Some(socket) = under_way.first()
+            && let Err(error) = precedence::sort(socket, address, runtime.shards)
+        {
+            warn!(%address, %error, "the system does not sort datagrams; under a flood, calls under way lose some too");
         }
-        for sockets in &mut bound.sockets {
-            let socket = open(address, shared, runtime).map_err(failed)?;
-            address = socket.local_addr().map_err(failed)?;
-            sockets.push(socket);
+        let pairs = under_way.into_iter().zip(beginning);
+        for (sockets, (under_way, beginning)) in bound.sockets.iter_mut().zip(pairs) {
+            sockets.push(Sockets {
+                under_way,
+                beginning,
+            });
         }
         bound.addresses.push(address);
     }
@@ -169,7 +181,56 @@ mod tests {
         assert_ne!(bound.addresses[0].port(), 0);
         assert_eq!(bound.sockets.len(), 3);
         for sockets in &bound.sockets {
-            assert_eq!(sockets[0].local_addr().unwrap(), bound.addresses[0]);
+            for socket in [&sockets[0].under_way, &sockets[0].beginning] {
+                assert_eq!(socket.local_addr().unwrap(), bound.addresses[0]);
+            }
+        }
+    }
+
+    /// Which sockets of the port a datagram from somewhere arrives at: shard, and whether it is that for beginnings.
+    fn arrivals(bound: &Bound, text: &str, senders: usize) -> Vec<(usize, bool)> {
+        for _ in 0..senders {
+            let sender = UdpSocket::bind((bound.addresses[0].ip(), 0)).unwrap();
+            sender.send_to(text.as_bytes(), bound.addresses[0]).unwrap();
+        }
+        let mut arrived = Vec::new();
+        for (shard, sockets) in bound.sockets.iter().enumerate() {
+            for (is_beginning, socket) in [
+                (false, &sockets[0].under_way),
+                (true, &sockets[0].beginning),
+            ] {
+                // On loopback a datagram is there when it was sent.
+                while socket.recv(&mut [0; 100]).is_ok() {
+                    arrived.push((shard, is_beginning));
+                }
+            }
+        }
+        assert_eq!(arrived.len(), senders, "{text}");
+        arrived
+    }
+
+    #[test]
+    fn what_begins_and_what_is_under_way_arrive_at_different_sockets() {
+        let loopback_6 = (std::net::Ipv6Addr::LOCALHOST, 0).into();
+        for (address, shards) in [(loopback(), 1), (loopback(), 3), (loopback_6, 2)] {
+            let bound = bind(&listen(address), &runtime(shards)).unwrap();
+            for (text, begins) in [
+                ("INVITE sip:a@b SIP/2.0\r\n", true),
+                ("REGISTER sip:b SIP/2.0\r\n", true),
+                ("REFER sip:a@b SIP/2.0\r\n", true),
+                ("INFO sip:a@b SIP/2.0\r\n", false),
+                ("BYE sip:a@b SIP/2.0\r\n", false),
+                ("SIP/2.0 200 OK\r\n", false),
+                ("\r\n", false),
+                ("", false),
+            ] {
+                let arrived = arrivals(&bound, text, 64);
+                assert!(arrived.iter().all(|(_, is)| *is == begins), "{text}");
+                if text.len() >= 4 {
+                    let used = |shard| arrived.iter().any(|(at, _)| *at == shard);
+                    assert!((0..shards).all(used), "all shards get some");
+                }
+            }
         }
     }
 

@@ -1,38 +1,47 @@
 //! What comes first when there is more to do than time.
 //!
-//! Responses, ACK, CANCEL, BYE and everything else that belongs to a call under way are handled as they are read.
-//! A request that would begin something new is, too, as long as the shard keeps up. When it does not, that is when
-//! more waits at a socket than one system call reads, such requests wait here, and each turn of the shard takes in a
-//! few of them after everything else is done. So the calls that were let in are finished, at the rate at which that can
-//! be done, and new ones get what is left.
+//! Responses, ACK, CANCEL, BYE and everything else that belongs to what is under way are handled as they are read, and
+//! their sockets are read until they are empty. A request that begins something new is handled at once, too, as long as
+//! the shard keeps up. When it does not, that is when more waits at a socket than one system call reads, such requests
+//! wait here, calls and others apart, and each turn of the shard takes in a few after everything else is done. So what
+//! was let in is finished, at the rate at which that can be done; new calls get what is left, and others a share of it.
 //!
-//! Who waited too long is refused with 503 and Retry-After, which keeps the caller from asking again soon. A refusal
-//! costs something itself, the ACK for it included: there are at most as many of them as there are requests taken in.
-//! The rest is dropped, as if the network had lost it, and its sender tries again by RFC 3261 §17.1.
+//! As many may wait as are let in within `max_wait`, so that nobody waits much longer. Who finds no room, or waited too
+//! long nevertheless, is refused with 503 and Retry-After, which keeps the caller from asking again soon: what is dropped
+//! comes back, four times within eight seconds (RFC 3261 §17.1.1.2). But a refusal costs something itself, the ACK for
+//! it included. In a flood, of which most has to be turned away, nearly all is dropped, as if the network had lost it.
+
+mod lane;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use sigbox_core::{Instant, ListenerId};
+use sigbox_core::Instant;
+
+use self::lane::Lane;
+pub(super) use self::lane::Waiting;
 
 /// How many waiting requests one turn takes in.
 const PER_TURN: usize = 16;
 
-/// How many may be refused on credit: before as many were taken in.
-const CREDIT: usize = 64;
+/// How many of them are not calls, when more of both wait.
+const OTHERS_PER_TURN: usize = PER_TURN / 4;
+
+/// For how long what is let in and what is turned away is counted.
+const PACE: Duration = Duration::from_millis(100);
+
+/// It is a flood when more than so many times what is let in is turned away, and over again when it is less than one
+/// fewer.
+const FLOOD: usize = 4;
+
+/// How many are turned away within [`PACE`] before anything is a flood.
+const A_FEW: usize = 64;
+
+/// How many of a flood are refused within [`PACE`] for certain.
+const REFUSALS: usize = 16;
 
 /// How long nothing must have been turned away before the shard counts as keeping up again.
 const RELIEF: Duration = Duration::from_secs(5);
-
-/// A request that waits for its turn.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) listener: ListenerId,
-    pub(super) peer: SocketAddr,
-    pub(super) arrived: Instant,
-    pub(super) bytes: Box<[u8]>,
-}
 
 /// What becomes of a request that waits no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +71,20 @@ pub(super) enum Change {
 /// The requests of one shard that wait for their turn.
 #[derive(Debug)]
 pub(super) struct Admission {
-    waiting: VecDeque<Waiting>,
+    calls: Lane,
+    others: Lane,
     /// The most that wait.
     room: usize,
     /// The longest that one waits.
     max_wait: Duration,
-    credit: usize,
-    /// What is left of this turn.
-    turn: usize,
+    /// Since when `let_in` and `turned_away` are counted.
+    since: Instant,
+    let_in: usize,
+    turned_away: usize,
+    /// Most of what comes has to be turned away.
+    is_flood: bool,
+    /// How many of a flood may still be refused within this [`PACE`].
+    refusals: usize,
     /// When the last request was turned away, while that is not long ago.
     turned_away_at: Option<Instant>,
     /// [`Change::Overloaded`] was the last that was said.
@@ -81,11 +96,15 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(room: usize, max_wait: Duration) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            calls: Lane::new(),
+            others: Lane::new(),
             room,
             max_wait,
-            credit: CREDIT,
-            turn: PER_TURN,
+            since: Instant::ZERO,
+            let_in: 0,
+            turned_away: 0,
+            is_flood: false,
+            refusals: REFUSALS,
             turned_away_at: None,
             is_overloaded: false,
             refused: 0,
@@ -101,51 +120,83 @@ impl Admission {
 
     /// Whether none waits: then the next request need not either.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
     }
 
-    /// Whether there is room for one more.
-    pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < self.room
+    fn len(&self) -> usize {
+        self.calls.len() + self.others.len()
     }
 
-    pub(super) fn push(&mut self, waiting: Waiting) {
-        self.waiting.push_back(waiting);
+    fn lane(&mut self, is_call: bool) -> &mut Lane {
+        if is_call {
+            &mut self.calls
+        } else {
+            &mut self.others
+        }
+    }
+
+    /// Where one more may wait, if anywhere.
+    pub(super) fn place(&mut self, is_call: bool, now: Instant) -> Option<&mut VecDeque<Waiting>> {
+        let is_full = self.len() >= self.room;
+        self.lane(is_call).place(now).filter(|_| !is_full)
     }
 
     /// A turn begins.
-    pub(super) fn begin_turn(&mut self) {
-        self.turn = PER_TURN;
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        self.calls.take_pace(now, self.max_wait);
+        self.others.take_pace(now, self.max_wait);
+        let calls = self.calls.len();
+        self.others.turn = OTHERS_PER_TURN.max(PER_TURN.saturating_sub(calls));
+        self.calls.turn = PER_TURN - self.others.turn.min(self.others.len());
     }
 
     /// The next request that need not wait any longer, and what becomes of it.
     pub(super) fn next(&mut self, now: Instant) -> Option<(Waiting, Fate)> {
-        let oldest = self.waiting.front()?;
-        if now > oldest.arrived + self.max_wait {
-            let fate = self.turn_away(now);
-            return Some((self.waiting.pop_front()?, fate));
+        self.next_of(true, now).or_else(|| self.next_of(false, now))
+    }
+
+    fn next_of(&mut self, is_call: bool, now: Instant) -> Option<(Waiting, Fate)> {
+        let max_wait = self.max_wait;
+        let lane = self.lane(is_call);
+        if now > lane.front()?.arrived + max_wait {
+            let late = lane.pop()?;
+            return Some((late, self.turn_away(now)));
         }
-        self.turn = self.turn.checked_sub(1)?;
-        self.credit = (self.credit + 1).min(CREDIT);
-        let next = (self.waiting.pop_front()?, Fate::Admitted);
-        if self.waiting.is_empty() && self.waiting.capacity() > CREDIT {
-            // What a flood took is given back.
-            self.waiting = VecDeque::new();
-        }
-        Some(next)
+        lane.turn = lane.turn.checked_sub(1)?;
+        lane.let_in += 1;
+        let next = lane.pop()?;
+        self.let_in += 1;
+        Some((next, Fate::Admitted))
     }
 
     /// What becomes of a request for which there is no time or no room.
     pub(super) fn turn_away(&mut self, now: Instant) -> Fate {
+        self.look_for_flood(now);
         self.turned_away_at = Some(now);
-        if self.credit > 0 {
-            self.credit -= 1;
+        self.turned_away += 1;
+        if !self.is_flood {
             self.refused += 1;
-            Fate::Refused
-        } else {
-            self.dropped += 1;
-            Fate::Dropped
+            return Fate::Refused;
         }
+        let Some(refusals) = self.refusals.checked_sub(1) else {
+            self.dropped += 1;
+            return Fate::Dropped;
+        };
+        self.refusals = refusals;
+        self.refused += 1;
+        Fate::Refused
+    }
+
+    fn look_for_flood(&mut self, now: Instant) {
+        if now < self.since + PACE {
+            return;
+        }
+        self.since = now;
+        let (let_in, turned_away) = (self.let_in, self.turned_away);
+        (self.let_in, self.turned_away) = (0, 0);
+        let many = FLOOD - usize::from(self.is_flood);
+        self.is_flood = turned_away > A_FEW + many * let_in;
+        self.refusals = REFUSALS + let_in / 8;
     }
 
     /// What the log should say, if anything.
@@ -157,7 +208,7 @@ impl Admission {
         }
         self.turned_away_at = None;
         self.is_overloaded = false;
-        self.credit = CREDIT;
+        self.is_flood = false;
         Some(Change::Relieved {
             refused: std::mem::take(&mut self.refused),
             dropped: std::mem::take(&mut self.dropped),
@@ -167,6 +218,8 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
+    use sigbox_core::ListenerId;
+
     use super::*;
 
     fn at(millis: u64) -> Instant {
@@ -182,40 +235,116 @@ mod tests {
         }
     }
 
-    fn fates(admission: &mut Admission, now: u64) -> Vec<Fate> {
-        admission.begin_turn();
+    fn admission(room: usize) -> Admission {
+        Admission::new(room, Duration::from_millis(100))
+    }
+
+    /// So many arrive; how many find a place.
+    fn arrive(admission: &mut Admission, is_call: bool, count: usize, arrived: u64) -> usize {
+        let placed = (0..count).filter(|_| {
+            let place = admission.place(is_call, at(arrived));
+            place
+                .map(|place| place.push_back(request(arrived)))
+                .is_some()
+        });
+        placed.count()
+    }
+
+    /// What one turn does to those that wait.
+    fn turn(admission: &mut Admission, now: u64) -> Vec<Fate> {
+        admission.begin_turn(at(now));
         std::iter::from_fn(|| admission.next(at(now)).map(|(_, fate)| fate)).collect()
+    }
+
+    fn turn_away(admission: &mut Admission, count: usize, now: u64) -> (usize, usize) {
+        let fates = (0..count).map(|_| admission.turn_away(at(now)));
+        let refused = fates.filter(|fate| *fate == Fate::Refused).count();
+        (refused, count - refused)
     }
 
     #[test]
     fn a_turn_takes_in_a_few() {
-        let mut admission = Admission::new(1_000, Duration::from_millis(100));
-        (0..20).for_each(|_| admission.push(request(0)));
-        assert_eq!(fates(&mut admission, 1), [Fate::Admitted; 16]);
-        assert_eq!(fates(&mut admission, 2), [Fate::Admitted; 4]);
+        let mut admission = admission(1_000);
+        assert_eq!(arrive(&mut admission, true, 20, 0), 20);
+        assert_eq!(turn(&mut admission, 1), [Fate::Admitted; 16]);
+        assert_eq!(turn(&mut admission, 2), [Fate::Admitted; 4]);
         assert!(admission.is_empty());
         assert_eq!(admission.change(at(2)), None);
     }
 
     #[test]
-    fn who_waited_too_long_is_refused_and_when_too_many_are_dropped() {
-        let mut admission = Admission::new(1_000, Duration::from_millis(100));
-        (0..100).for_each(|_| admission.push(request(0)));
-        (0..20).for_each(|_| admission.push(request(50)));
-        let fates = fates(&mut admission, 101);
-        let count = |fate| fates.iter().filter(|is| **is == fate).count();
-        assert_eq!(count(Fate::Refused), CREDIT);
-        assert_eq!(count(Fate::Dropped), 100 - CREDIT);
-        assert_eq!(count(Fate::Admitted), PER_TURN);
-        // As many as were taken in may be refused again.
-        let refused = (0..100).filter(|_| admission.turn_away(at(102)) == Fate::Refused);
-        assert_eq!(refused.count(), PER_TURN);
+    fn calls_go_before_others_which_get_a_share() {
+        let mut admission = admission(1_000);
+        arrive(&mut admission, false, 100, 0);
+        arrive(&mut admission, true, 20, 0);
+        assert_eq!(turn(&mut admission, 1).len(), PER_TURN);
+        assert_eq!((admission.calls.len(), admission.others.len()), (8, 96));
+        assert_eq!(turn(&mut admission, 2).len(), PER_TURN);
+        assert_eq!((admission.calls.len(), admission.others.len()), (0, 88));
+        assert_eq!(turn(&mut admission, 3).len(), PER_TURN);
+        assert_eq!(admission.others.len(), 72);
+    }
+
+    #[test]
+    fn who_waited_too_long_is_turned_away() {
+        let mut admission = admission(1_000);
+        arrive(&mut admission, true, 10, 0);
+        arrive(&mut admission, true, 20, 50);
+        let fates = turn(&mut admission, 101);
+        assert_eq!(fates[..10], [Fate::Refused; 10]);
+        assert_eq!(fates[10..], [Fate::Admitted; PER_TURN]);
+    }
+
+    #[test]
+    fn as_many_may_wait_as_are_let_in_meanwhile() {
+        let mut admission = admission(100_000);
+        assert_eq!(arrive(&mut admission, true, 1_000, 0), 1_000);
+        // 16 each 10 ms.
+        (1..10).for_each(|turns| drop(turn(&mut admission, turns * 10)));
+        admission.begin_turn(at(100));
+        assert_eq!(admission.calls.len(), 1_000 - 9 * PER_TURN);
+        assert_eq!(arrive(&mut admission, true, 1, 100), 0);
+        // They waited too long; then there is room for what is let in within 100 ms.
+        turn(&mut admission, 101);
+        assert_eq!(arrive(&mut admission, true, 1_000, 101), 1_000);
+        assert!(admission.calls.len() == 1_000);
+    }
+
+    #[test]
+    fn the_queue_is_bounded_whatever_waits_in_it() {
+        let mut admission = admission(100);
+        assert_eq!(arrive(&mut admission, false, 80, 0), 80);
+        assert_eq!(arrive(&mut admission, true, 80, 0), 20);
+    }
+
+    #[test]
+    fn of_a_flood_nearly_all_is_dropped() {
+        let mut admission = admission(100_000);
+        let let_in = |admission: &mut Admission, count, now| {
+            arrive(admission, true, count, now);
+            (0..count / PER_TURN).for_each(|_| drop(turn(admission, now)));
+            assert!(admission.is_empty());
+        };
+        // Refused while nobody knows better, and as long as it is at most four times what is let in.
+        let_in(&mut admission, 32, 100);
+        assert_eq!(turn_away(&mut admission, A_FEW + 4 * 32, 100), (192, 0));
+        let_in(&mut admission, 32, 200);
+        assert_eq!(turn_away(&mut admission, A_FEW + 4 * 32 + 1, 200), (193, 0));
+        // That was more.
+        let_in(&mut admission, 32, 300);
+        let few = REFUSALS + 32 / 8;
+        assert_eq!(turn_away(&mut admission, 193, 300), (few, 193 - few));
+        // It is over when it is less than three times as many.
+        let_in(&mut admission, 32, 400);
+        assert_eq!(turn_away(&mut admission, A_FEW + 3 * 32, 400).0, few);
+        let_in(&mut admission, 32, 500);
+        assert_eq!(turn_away(&mut admission, 100, 500), (100, 0));
     }
 
     #[test]
     fn overload_and_relief_are_said_once() {
-        let mut admission = Admission::new(0, Duration::from_millis(100));
-        assert!(!admission.has_room());
+        let mut admission = admission(0);
+        assert_eq!(arrive(&mut admission, true, 1, 0), 0);
         assert_eq!(admission.turn_away(at(10)), Fate::Refused);
         assert_eq!(admission.change(at(10)), Some(Change::Overloaded));
         assert_eq!(admission.change(at(11)), None);

@@ -1,6 +1,6 @@
 //! What a shard is made of, and how others talk to it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -77,6 +77,15 @@ pub fn channels(queue: usize) -> (ShardHandle, ShardQueues) {
     )
 }
 
+/// What a shard has of one listener: two sockets on the same port, not blocking.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For what belongs to something under way; what is sent leaves by it.
+    pub under_way: UdpSocket,
+    /// For requests by which something may begin.
+    pub beginning: UdpSocket,
+}
+
 /// What a shard is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -84,8 +93,8 @@ pub struct Parts {
     pub index: u8,
     /// The configuration, with the bound addresses in its settings.
     pub config: Arc<Config>,
-    /// One socket for each listener, in order; not blocking.
-    pub sockets: Vec<std::net::UdpSocket>,
+    /// The sockets of each listener, in order.
+    pub sockets: Vec<Sockets>,
     /// What others have for it.
     pub queues: ShardQueues,
     /// All shards by number, itself included.

@@ -1,4 +1,4 @@
-//! One listening UDP socket of one shard.
+//! What one shard has of one UDP listener.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::Sockets;
 use super::datagrams::{self, Received};
 use crate::metrics::{ShardCounter, ShardMetrics};
 
@@ -15,33 +16,50 @@ use crate::metrics::{ShardCounter, ShardMetrics};
 /// the network takes less than is sent; SIP's retransmissions do the rest.
 const BACKLOG: usize = 256;
 
-/// A socket that is never waited for.
+/// Which of a listener's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// That for what belongs to something under way.
+    UnderWay,
+    /// That for requests by which something may begin.
+    Beginning,
+}
+
+/// The sockets of a listener, never waited for.
 #[derive(Debug)]
 pub(super) struct Socket {
+    /// What is sent leaves by this one.
     io: UdpSocket,
+    beginning: UdpSocket,
     /// What did not fit into the send buffer, in order.
     backlog: VecDeque<(SocketAddr, Box<[u8]>)>,
 }
 
 impl Socket {
     /// Must be called on the shard's runtime.
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(super) fn new(sockets: Sockets) -> io::Result<Self> {
         Ok(Self {
-            io: UdpSocket::from_std(socket)?,
+            io: UdpSocket::from_std(sockets.under_way)?,
+            beginning: UdpSocket::from_std(sockets.beginning)?,
             backlog: VecDeque::new(),
         })
     }
 
-    /// Receives what waits, up to a batch. Must be called until it is pending, as it asks for being woken only then.
+    /// Receives what waits on one side, up to a batch. Must be called until it is pending, as it asks for being woken only then.
     pub(super) fn poll_receive(
         &self,
         cx: &mut Context<'_>,
+        side: Side,
         into: &mut Received,
     ) -> Poll<io::Result<()>> {
+        let socket = match side {
+            Side::UnderWay => &self.io,
+            Side::Beginning => &self.beginning,
+        };
         loop {
-            ready!(self.io.poll_recv_ready(cx))?;
-            let received = self.io.try_io(Interest::READABLE, || {
-                into.fill(&self.io)?;
+            ready!(socket.poll_recv_ready(cx))?;
+            let received = socket.try_io(Interest::READABLE, || {
+                into.fill(socket)?;
                 // A batch that is not full emptied the socket: the next datagram raises its readiness again, and the
                 // system call that only says so is saved. Nothing else ends a batch early, as the system reports no
                 // ICMP errors to an unconnected socket that did not ask for them.

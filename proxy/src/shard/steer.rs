@@ -46,9 +46,9 @@ impl Steer {
             Peek::KeepAlive => return Course::KeepAlive,
             Peek::NotSip => return Course::NotSip,
             _ if self.shards == 1 => return Course::Here,
-            Peek::Request { call_id } => self.of_call(call_id),
+            Peek::Request(request) => self.of_call(request.call_id()),
             // A branch that is not ours is dropped, and counted, by whichever core gets it.
-            Peek::Response { branch } => match shard_of_branch(branch).map(usize::from) {
+            Peek::Response(response) => match shard_of_branch(response.branch()).map(usize::from) {
                 Some(shard) if shard < self.shards => shard,
                 _ => here,
             },

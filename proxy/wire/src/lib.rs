@@ -13,6 +13,7 @@
 //!
 //! Nothing here reads a clock, does I/O, or panics on any input.
 
+mod begins;
 mod chars;
 mod credentials;
 mod cseq;
@@ -21,7 +22,6 @@ mod grammar;
 mod header_id;
 mod host;
 mod index;
-mod initial;
 mod limits;
 mod lines;
 mod malformed;
@@ -40,20 +40,20 @@ mod validate;
 mod values;
 mod via;
 
+pub use begins::Begins;
 pub use credentials::{AuthParams, Challenge, Credentials};
 pub use cseq::CSeq;
 pub use decimal::write_decimal;
 pub use header_id::HeaderId;
 pub use host::Host;
 pub use index::Index;
-pub use initial::is_initial;
 pub use limits::Limits;
 pub use malformed::{Malformed, Reason};
 pub use message::{Header, Message};
 pub use method::Method;
 pub use name_addr::NameAddr;
 pub use params::{ParamIter, Params};
-pub use peek::{Peek, peek};
+pub use peek::{Peek, PeekedRequest, PeekedResponse, peek};
 pub use reply::{Reply, reason_phrase};
 pub use splice::Splicer;
 pub use stored::Stored;

@@ -15,24 +15,47 @@ use crate::values::Values;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peek<'a> {
     /// A request, perhaps malformed.
-    Request {
-        /// The first Call-ID, empty when there is none. The same bytes as
-        /// [`Message::call_id`](crate::Message::call_id).
-        call_id: &'a [u8],
-    },
+    Request(PeekedRequest<'a>),
     /// A response, perhaps malformed.
-    Response {
-        /// The branch of the topmost Via, empty when there is none.
-        branch: &'a [u8],
-    },
+    Response(PeekedResponse<'a>),
     /// Nothing, CRLFs (RFC 5626 §3.5.1), or up to four NULs.
     KeepAlive,
     /// STUN, RTP, HTTP, noise.
     NotSip,
 }
 
-/// Looks at a datagram without indexing it: the first line, then no further than the one header that
-/// says where it belongs.
+/// A request, not looked at further than its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeekedRequest<'a> {
+    headers: &'a [u8],
+}
+
+impl<'a> PeekedRequest<'a> {
+    /// The first Call-ID, empty when there is none. The same bytes as [`Message::call_id`](crate::Message::call_id).
+    pub fn call_id(&self) -> &'a [u8] {
+        find(self.headers, HeaderId::CallId).unwrap_or_default()
+    }
+}
+
+/// A response, not looked at further than its first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeekedResponse<'a> {
+    headers: &'a [u8],
+}
+
+impl<'a> PeekedResponse<'a> {
+    /// The branch of the topmost Via, empty when there is none.
+    pub fn branch(&self) -> &'a [u8] {
+        let via = find(self.headers, HeaderId::Via).map(Values::first);
+        // Nothing before its parameters can hold a semicolon in a Via that parses.
+        let params = via.and_then(|via| Some(Params::of(&via[memchr(b';', via)?..])));
+        params
+            .and_then(|params| params.value("branch"))
+            .unwrap_or_default()
+    }
+}
+
+/// Looks at the first line of a datagram, without indexing it.
 pub fn peek(raw: &[u8]) -> Peek<'_> {
     let message = raw.trim_ascii_start();
     if message.is_empty() || raw.len() <= 4 && raw.iter().all(|byte| *byte == 0) {
@@ -44,19 +67,10 @@ pub fn peek(raw: &[u8]) -> Peek<'_> {
     }
     let (first, headers) = (&message[..line.end], &message[line.next..]);
     if StartLine::is_response(first) {
-        let via = find(headers, HeaderId::Via).map(Values::first);
-        // Nothing before its parameters can hold a semicolon in a Via that parses.
-        let params = via.and_then(|via| Some(Params::of(&via[memchr(b';', via)?..])));
-        return Peek::Response {
-            branch: params
-                .and_then(|params| params.value("branch"))
-                .unwrap_or_default(),
-        };
+        return Peek::Response(PeekedResponse { headers });
     }
     if is_request_line(first) {
-        return Peek::Request {
-            call_id: find(headers, HeaderId::CallId).unwrap_or_default(),
-        };
+        return Peek::Request(PeekedRequest { headers });
     }
     Peek::NotSip
 }
@@ -98,6 +112,20 @@ pub(crate) fn find(headers: &[u8], id: HeaderId) -> Option<&[u8]> {
 mod tests {
     use super::{Peek, peek};
 
+    fn call_id(text: &[u8]) -> &[u8] {
+        match peek(text) {
+            Peek::Request(request) => request.call_id(),
+            other => panic!("{other:?}: {}", text.escape_ascii()),
+        }
+    }
+
+    fn branch(text: &[u8]) -> &[u8] {
+        match peek(text) {
+            Peek::Response(response) => response.branch(),
+            other => panic!("{other:?}: {}", text.escape_ascii()),
+        }
+    }
+
     #[test]
     fn a_request_belongs_to_its_call() {
         for text in [
@@ -106,10 +134,10 @@ mod tests {
             b"!odd~ sip:a@b SIP/7.0\r\nCALL-ID:abc@d\r\n\r\n",
             b"INVITE  sip:a@b  SIP/2.0 \r\nCall-ID: abc@d\r\n",
         ] {
-            assert_eq!(peek(text), Peek::Request { call_id: b"abc@d" }, "{}", text.escape_ascii());
+            assert_eq!(call_id(text), b"abc@d", "{}", text.escape_ascii());
         }
         let hidden = b"INVITE sip:a@b SIP/2.0\r\nX: y\r\n Call-ID: 1\r\n\r\nCall-ID: 2\r\n";
-        assert_eq!(peek(hidden), Peek::Request { call_id: b"" });
+        assert_eq!(call_id(hidden), b"");
     }
 
     #[test]
@@ -118,16 +146,10 @@ mod tests {
             &b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=one, SIP/2.0/UDP b;branch=two\r\n\r\n"[..],
             b"SIP/2.0 200\r\nv : SIP/2.0/UDP a\r\n ;branch=one\r\nVia: SIP/2.0/UDP b;branch=two\r\n\r\n",
         ] {
-            assert_eq!(peek(text), Peek::Response { branch: b"one" }, "{}", text.escape_ascii());
+            assert_eq!(branch(text), b"one", "{}", text.escape_ascii());
         }
-        assert_eq!(
-            peek(b"SIP/2.0 200 OK\r\nVia: nonsense\r\n\r\n"),
-            Peek::Response { branch: b"" }
-        );
-        assert_eq!(
-            peek(b"SIP/2.0 4294967301 x\r\n\r\n"),
-            Peek::Response { branch: b"" }
-        );
+        assert_eq!(branch(b"SIP/2.0 200 OK\r\nVia: nonsense\r\n\r\n"), b"");
+        assert_eq!(branch(b"SIP/2.0 4294967301 x\r\n\r\n"), b"");
     }
 
     #[test]
