@@ -91,14 +91,12 @@ def _bursts(memory):
 def _overload(floods):
     mine = [run for run in floods if run["case"].startswith("sigbox")]
     for run in mine:
-        if run["case"] != DECIDED:
-            continue
         goal = 0.9 if run["factor"] <= 2 else 0.8
         of = "capacity" if run["kind"] == "invite" else "half the capacity, which is offered"
         # The generator has a limit of its own.
         reached = run["flood"] / run["capacity"]
         short = f" (reached: {reached:.1f} times)" if reached < run["factor"] - 0.1 else ""
-        yield Row(f"{run['factor']} times the capacity{short} in {run['kind'].upper()}: goodput at least {goal:.0%} of {of}",
+        yield Row(f"{run['case']}, {run['factor']} times the capacity{short} in {run['kind'].upper()}: goodput at least {goal:.0%} of {of}",
                   f"{run['goodput']:.0%}" + (", or more: the generator lost datagrams" if run["lost_by_the_generator"] else ""),
                   run["goodput"] >= goal)
     for name, key in (("BYE", "byes_answered"), ("CANCEL", "cancels_effective")):

@@ -50,6 +50,8 @@ def flooded(case, capacity, kind, factor):
     with Kept(case, servers) as kept:
         report, used_s, took_s = kept.watched(rate, SECONDS, wait_s=WAIT_S, beside=beside, cores=callers, after_s=BEFORE_S)
     flow = report["caller"]
+    arrived_s = flow["arrived_s"] or flow["took_s"]
+    flooding = flow if kind == "invite" else report["beside"][-1]
     everyone = [flow, *report["beside"]]
     endings = {key: sum(each["endings"][key] for each in everyone) for key in flow["endings"]}
     return {
@@ -58,8 +60,9 @@ def flooded(case, capacity, kind, factor):
         "factor": factor,
         "capacity": capacity,
         "offered": rate,
-        "flood": flood,
-        "goodput": flow["calls"]["completed_while_arriving"] / SECONDS / offered,
+        # What it really was, when the generator could not keep up.
+        "flood": round(flooding["calls"]["started"] / (flooding["arrived_s"] or flooding["took_s"])),
+        "goodput": flow["calls"]["completed_while_arriving"] / arrived_s / offered,
         "byes_answered": _share(endings["ended"], endings["byes"]),
         "cancels_effective": _share(endings["cancelled"], endings["cancels"]),
         "calls": flow["calls"],

@@ -115,10 +115,10 @@ class Page(unittest.TestCase):
         floods = [flood("invite", 2), flood("invite", 10, flood=15_000, lost_by_the_generator=7), flood("options", 5, goodput=0.7),
                   flood("response", 5, byes_answered=0.5, cancels_effective=1.0)]
         text = page(figures(overload={"cores": None, "capacity": [], "floods": floods}))
-        self.assertIn("| 2 times the capacity in INVITE: goodput at least 90% of capacity | 85% | **no** |", text)
-        self.assertIn("| 10 times the capacity (reached: 7.5 times) in INVITE: goodput at least 80% of capacity | 85%, or more: the generator lost "
+        self.assertIn("| sigbox decided, Rust, 2 times the capacity in INVITE: goodput at least 90% of capacity | 85% | **no** |", text)
+        self.assertIn("| sigbox decided, Rust, 10 times the capacity (reached: 7.5 times) in INVITE: goodput at least 80% of capacity | 85%, or more: the generator lost "
                       "datagrams | yes |", text)
-        self.assertIn("| 5 times the capacity in OPTIONS: goodput at least 80% of half", text)
+        self.assertIn("| sigbox decided, Rust, 5 times the capacity in OPTIONS: goodput at least 80% of half", text)
         self.assertIn("| BYE under every flood: at least 99 % succeed | 50.0% in the worst | **no** |", text)
         self.assertIn("| CANCEL under every flood: at least 99 % succeed | 100.0% in the worst | yes |", text)
         self.assertIn("| sigbox decided, Rust | 2,000 | 4,000 INVITE/s | 85.0% | 60.0% | 5.0% | 99.5% |  | 7.0 | 0.98 | 0 |", text)

@@ -199,7 +199,7 @@ keys! {
     }
     "overload" {
         live "max_wait_ms" Millis(1, 10000) = "100",
-            "How long a request outside a dialog may wait while messages of calls under way come first; then it is refused with 503, or dropped when there are too many.";
+            "How long a request outside a dialog may wait while messages of calls under way come first; then it is refused with 503, or dropped in a flood, of which most has to be turned away.";
         live "queue" Number(16, 10000000) = "8192",
             "How many such requests may wait in the whole node.";
         fixed "memory_bytes" Bytes(67108864, 1099511627776) = "",
@@ -217,7 +217,7 @@ keys! {
         fixed "shard_queue" Number(16, 1000000) = "4096",
             "Messages that may wait for another shard; more are dropped and counted.";
         fixed "udp_receive_buffer" Bytes(4096, 1073741824) = "4194304",
-            "Receive buffer asked for per UDP socket; the system may give less.";
+            "Receive buffer asked for per UDP socket; the system may give less. A shard has two per listener: one for requests that may begin something, one for the rest.";
         fixed "udp_send_buffer" Bytes(4096, 1073741824) = "1048576",
             "Send buffer asked for per UDP socket; the system may give less.";
     }

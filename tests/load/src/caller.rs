@@ -28,6 +28,8 @@ use crate::schedule::Schedule;
 const T2: Duration = Duration::from_secs(4);
 /// How long a call that is over keeps its place, so that late messages are recognised.
 const LINGER: Duration = Duration::from_secs(2);
+/// Calls begun, and timers expired, before what has come in meanwhile is read.
+const AT_ONCE: usize = 128;
 /// How long the run goes on after its last call, for the same reason.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -101,6 +103,7 @@ impl Caller {
             target: self.settings.target.to_string(),
             rate: self.settings.plan.rate,
             took_s: now.since(self.started_at).as_secs_f64(),
+            arrived_s: self.tally.arrived.as_secs_f64(),
             calls: self.tally.calls,
             endings: self.tally.endings,
             failures: self.tally.failures(),
@@ -360,9 +363,13 @@ impl Party for Caller {
     }
 
     fn expire(&mut self, now: Moment, outboxes: &mut [Outbox]) {
-        while let Some((number, due)) = self.arrivals.take(now) {
+        for _ in 0..AT_ONCE {
+            let Some((number, due)) = self.arrivals.take(now) else {
+                break;
+            };
             self.start(now, number, due, outboxes);
             if self.arrivals.left() == 0 {
+                self.tally.arrived = now.since(self.started_at);
                 let wait = if self.open == 0 {
                     SETTLE
                 } else {
@@ -371,7 +378,10 @@ impl Party for Caller {
                 self.ends_at = Some(now.after(wait));
             }
         }
-        while let Some((due, (timer, slot, round))) = self.timers.expire(now) {
+        for _ in 0..AT_ONCE {
+            let Some((due, (timer, slot, round))) = self.timers.expire(now) else {
+                break;
+            };
             if self.calls[slot as usize].round == round {
                 self.expired(now, due, timer, slot, outboxes);
             }

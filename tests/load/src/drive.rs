@@ -23,9 +23,9 @@ use crate::socket::{Batches, LoopbackSocket};
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// The alarm among the indices of sockets.
 const ALARM: u64 = u64::MAX;
-/// Batches read from one socket before anything is sent: a generator that cannot keep up is to call late, which it counts,
-/// rather than lose what the proxy answered.
-const BATCHES: usize = 8;
+/// Batches read from one socket before anything is sent, about what its buffer holds: a generator that cannot keep up is
+/// to call late, which it counts, rather than lose what the proxy answered.
+const BATCHES: usize = 512;
 const NO_TIME: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 0,
@@ -43,7 +43,7 @@ pub trait Party {
         bytes: &[u8],
         outboxes: &mut [Outbox],
     );
-    /// [`Party::next`] has passed.
+    /// [`Party::next`] has passed. It is called again when that has not done everything.
     fn expire(&mut self, now: Moment, outboxes: &mut [Outbox]);
     /// When something is due.
     fn next(&self) -> Option<Moment>;
@@ -98,8 +98,9 @@ pub fn drive(party: &mut impl Party, sockets: &[LoopbackSocket], stop: &Stop) ->
         if party.is_done(now) || stop.is_stopped() {
             return Ok(());
         }
-        let patience = if waiting.is_empty() {
-            alarm.set(now, party.next())?;
+        let next = party.next();
+        let patience = if waiting.is_empty() && next.is_none_or(|due| due > now) {
+            alarm.set(now, next)?;
             None
         } else {
             Some(&NO_TIME)

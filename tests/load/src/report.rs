@@ -139,6 +139,9 @@ pub struct CallerReport {
     pub rate: u32,
     /// From the first arrival to the end, in seconds.
     pub took_s: f64,
+    /// After how many seconds the last call began: more than was asked for when this tool could not keep up; 0 when not all
+    /// began.
+    pub arrived_s: f64,
     /// Calls.
     pub calls: Calls,
     /// BYE and CANCEL.

@@ -1,6 +1,7 @@
 //! Counting what a caller sees.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::call::Call;
 use crate::latency::Latency;
@@ -10,6 +11,8 @@ use crate::report::{CallerLatencies, Calls, Endings};
 /// Counters and latencies of a caller.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    /// When the last call began, from the first on.
+    pub(super) arrived: Duration,
     pub(crate) calls: Calls,
     pub(crate) endings: Endings,
     failures: BTreeMap<Failure, u64>,
