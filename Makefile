@@ -45,7 +45,7 @@ fmt: ## Format the Rust sources
 	cargo fmt --all
 
 .PHONY: bench
-bench: ## sigbox beside Kamailio, written to docs/benchmarks.md, 25 minutes (QUICK=1: 2 minutes, not written there)
+bench: ## sigbox beside Kamailio, written to docs/benchmarks.md, 45 minutes (QUICK=1: 2 minutes, not written there)
 	@scripts/bootstrap bench
 	@$(MAKE) --no-print-directory node-sdk
 	@scripts/bench $(if $(QUICK),--quick)

@@ -79,5 +79,18 @@ def flooded(case, capacity, kind, factor):
     }
 
 
+def merged(runs):
+    """The run with the median goodput, and of BYE and CANCEL the worst of all."""
+    middle = sorted(runs, key=lambda run: run["goodput"])[len(runs) // 2]
+    worst = lambda key: min((run[key] for run in runs if run[key] is not None), default=None)
+    return {
+        **middle,
+        "goodputs": [round(run["goodput"], 3) for run in runs],
+        "byes_answered": worst("byes_answered"),
+        "cancels_effective": worst("cancels_effective"),
+        "lost_by_the_generator": sum(run["lost_by_the_generator"] for run in runs),
+    }
+
+
 def _share(part, whole):
     return part / whole if whole else None

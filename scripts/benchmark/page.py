@@ -48,7 +48,7 @@ OVERLOAD = """The proxy, nats-server and the decider share one core and the gene
 what they take without taking it away from them (50,000 calls/s are its limit); the capacity is the highest clean rate of the servers on that core, and so lower
 than above. Each flood lasts 8 s, or longer where the generator began calls late, as it reads what came before it sends; the
 rate is what it reached. Goodput are the calls that were completed, BYE included, while further ones arrived, of the capacity; beside floods of other things half the capacity is offered as calls, and goodput is the share of these. Refused is 503
-with Retry-After. Beside every flood there are calls from before it that end in it, and callers who hang up while it rings: BYE is
+with Retry-After. The row is the run with the median goodput, BYE and CANCEL are those of the worst run. Beside every flood there are calls from before it that end in it, and callers who hang up while it rings: BYE is
 the share of all BYEs that got their 200, CANCEL that of all CANCELs that got 200 and 487 for the INVITE. Where the generator lost
 datagrams, as its sockets were full, it could not keep up with what came back, and the figures are lower bounds.
 """
