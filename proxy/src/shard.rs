@@ -312,16 +312,17 @@ impl Shard {
         received: &mut Received,
         is_busy: bool,
     ) -> bool {
-        let received_any = self.sockets[position].poll_receive(cx, side, received);
+        let Poll::Ready(read) = self.sockets[position].poll_receive(cx, side, received) else {
+            return false;
+        };
         self.now = self.clock.now();
-        match received_any {
-            Poll::Pending => false,
-            Poll::Ready(Err(error)) => {
+        match read {
+            Err(error) => {
                 self.metrics.add(ShardCounter::UdpReceiveErrors);
                 tracing::debug!(%error, "a datagram could not be read");
                 true
             }
-            Poll::Ready(Ok(())) => {
+            Ok(()) => {
                 // At most 65,536 listeners, by configuration.
                 let listener = ListenerId(u16::try_from(position).unwrap_or_default());
                 for (peer, bytes) in received.datagrams() {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tracing::{debug, warn};
 
 use super::precedence;
@@ -76,18 +76,18 @@ pub(super) fn bind(listen: &[Listen], runtime: &Runtime) -> Result<Bound, BindEr
             },
         };
         // Sockets that share a port would share it with another sigbox too, each getting some of the other's messages.
-        // One that does not share finds out whether the port is free.
-        let probe = open(address, false, runtime).map_err(failed)?;
-        address = probe.local_addr().map_err(failed)?;
-        drop(probe);
-        let open_all = || {
-            let each = (0..runtime.shards).map(|_| open(address, true, runtime));
+        // The first one does not share, and so finds out whether the port is free, until it is ours.
+        let first = open(address, false, runtime).map_err(failed)?;
+        address = first.local_addr().map_err(failed)?;
+        SockRef::from(&first).set_reuse_port(true).map_err(failed)?;
+        let others = |count: usize| {
+            let each = (0..count).map(|_| open(address, true, runtime));
             each.collect::<io::Result<Vec<_>>>().map_err(failed)
         };
-        let (under_way, beginning) = (open_all()?, open_all()?);
-        if let Some(socket) = under_way.first()
-            && let Err(error) = precedence::sort(socket, address, runtime.shards)
-        {
+        let mut under_way = vec![first];
+        under_way.extend(others(runtime.shards - 1)?);
+        let beginning = others(runtime.shards)?;
+        if let Err(error) = precedence::sort(&under_way[0], address, runtime.shards) {
             warn!(%address, %error, "the system does not sort datagrams; under a flood, calls under way lose some too");
         }
         let pairs = under_way.into_iter().zip(beginning);
