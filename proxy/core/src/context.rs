@@ -69,6 +69,8 @@ pub(crate) struct Context {
 /// What is known about the decision on a request.
 pub(crate) struct Decision {
     pub(crate) id: Uuid,
+    /// The same for the request on another path.
+    pub(crate) request: Fingerprint,
     pub(crate) tenant: Arc<str>,
     pub(crate) class: Class,
     pub(crate) attempt: u8,

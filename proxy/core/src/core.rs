@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigbox_wire::{Essentials, HeaderId, Index, Message, Method, Splicer};
+use sigbox_wire::{Essentials, HeaderId, Index, Message, Method, Splicer, Via};
 use uuid::Uuid;
 
 use crate::branch;
@@ -14,13 +14,14 @@ use crate::env::Env;
 use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
-use crate::route_headers::{Recorded, RouteHeaders};
+use crate::route_headers::{Recorded, RouteHeaders, is_from_strict_router, straightened};
 use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
 use crate::slots::Slot;
 use crate::stateless::{Ack, Forwarded};
 use crate::store::Store;
 use crate::tail::Tail;
+use crate::waiting::Waiting;
 
 /// One shard's proxy: every transaction of the calls that belong to it.
 pub struct Core {
@@ -31,7 +32,7 @@ pub struct Core {
     wall_origin_ms: u64,
     counters: Arc<Counters>,
     store: Store,
-    suspended: usize,
+    suspended: Waiting,
     answered_at: Option<Instant>,
     draining: bool,
     /// The message at hand is one there is no time for.
@@ -82,7 +83,7 @@ impl Core {
             wall_origin_ms,
             counters,
             store: Store::new(),
-            suspended: 0,
+            suspended: Waiting::default(),
             answered_at: None,
             draining: false,
             is_excess: false,
@@ -211,10 +212,31 @@ impl Core {
     }
 
     fn on_message(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Outputs) {
+        self.read_message(now, flow, bytes, true, out);
+    }
+
+    /// `as_it_came`: it was not made straight yet.
+    fn read_message(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        bytes: &[u8],
+        as_it_came: bool,
+        out: &mut Outputs,
+    ) {
         let mut index = self.index.take().unwrap_or_default();
         let parsed = index.parse(bytes, &self.settings.limits.wire);
         let message = Message::new(bytes, &index);
         match parsed {
+            Ok(()) if as_it_came && is_from_strict_router(&self.settings, message) => {
+                match straightened(&mut self.splicer, message) {
+                    Some(text) => {
+                        self.index = Some(index);
+                        return self.read_message(now, flow, &text, false, out);
+                    }
+                    None => self.refuse_malformed(now, flow, message, out),
+                }
+            }
             Ok(()) if message.is_request() => self.on_request(now, flow, message, out),
             Ok(()) => self.on_response(now, flow, message, out),
             Err(_) if message.is_request() && message.method() != Method::Ack => {
@@ -244,9 +266,7 @@ impl Core {
             None => {
                 let mut vias = response.vias();
                 let ours = vias.next().and_then(Result::ok);
-                let token = ours
-                    .and_then(|via| via.branch())
-                    .and_then(|branch| branch::read(&self.secret, self.shard, branch));
+                let token = ours.and_then(|via| self.token_of(&via));
                 (token, vias.next())
             }
         };
@@ -467,6 +487,19 @@ impl Core {
         &mut self.store
     }
 
+    pub(crate) fn store_ref(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn suspended_requests(&self) -> &Waiting {
+        &self.suspended
+    }
+
+    /// Which branch of which transaction sent what has this Via; none when it is not ours.
+    pub(crate) fn token_of(&self, via: &Via<'_>) -> Option<BranchToken> {
+        branch::read(&self.secret, self.shard, via.branch()?)
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -480,8 +513,8 @@ impl Core {
     fn publish_gauges(&self) {
         self.counters.set(Gauge::Transactions, self.live());
         self.counters.set(Gauge::Lingering, self.store.lingering());
-        self.counters.set(Gauge::Suspended, self.suspended);
-        debug_assert!(self.suspended <= self.live());
+        self.counters.set(Gauge::Suspended, self.suspended.len());
+        debug_assert!(self.suspended.len() <= self.live());
     }
 }
 

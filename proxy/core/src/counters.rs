@@ -86,6 +86,8 @@ counters! {
     RejectDraining = "requests_rejected"["reason" = "draining"],
     RejectOverload = "requests_rejected"["reason" = "overload"],
     RejectCapacity = "requests_rejected"["reason" = "capacity"],
+    RejectLoop = "requests_rejected"["reason" = "loop"],
+    RejectMerged = "requests_rejected"["reason" = "merged"],
     RejectNoRoute = "requests_rejected"["reason" = "no_route"],
     RejectNoDialog = "requests_rejected"["reason" = "no_dialog"],
     RejectNoTransaction = "requests_rejected"["reason" = "no_transaction"],

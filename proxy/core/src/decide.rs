@@ -12,12 +12,14 @@ use crate::io::{Class, Decided, FallbackCause, Outcome, Output};
 use crate::key::Token;
 use crate::plan::{HeaderEdits, Plan, Redirect, Reject};
 use crate::rules::{Action, Ask};
+use crate::secret::Fingerprint;
 
 impl Context {
     /// A request outside a dialog: the local rules first, then a decider.
-    pub(crate) fn decide(&mut self, env: &mut Env<'_>, class: Class) {
+    pub(crate) fn decide(&mut self, env: &mut Env<'_>, class: Class, request: Fingerprint) {
         self.decision = Some(Box::new(Decision {
             id: env.new_id(),
+            request,
             tenant: env.settings.tenant.clone(),
             class,
             attempt: 0,
@@ -47,14 +49,15 @@ impl Context {
         if let Some(tenant) = &ask.tenant {
             decision.tenant = tenant.clone();
         }
+        let request = decision.request;
         decision.attempt += 1;
         decision.asked_at = env.now;
         decision.answered = false;
         let attempt = decision.attempt;
-        if *env.suspended >= env.settings.limits.suspended {
+        if env.suspended.len() >= env.settings.limits.suspended {
             return self.fall_back(env, FallbackCause::Capacity);
         }
-        *env.suspended += 1;
+        env.suspended.add(request);
         let latest = env.now + env.settings.decision.max_wait;
         let budget = ask.budget.unwrap_or(env.settings.decision.budget);
         self.phase = Phase::Deciding {
@@ -201,8 +204,8 @@ impl Context {
 
     /// Takes the transaction out of suspension.
     pub(crate) fn resume(&mut self, env: &mut Env<'_>) {
-        if let Phase::Deciding { .. } = self.phase {
-            *env.suspended -= 1;
+        if let (Phase::Deciding { .. }, Some(decision)) = (self.phase, &self.decision) {
+            env.suspended.remove(decision.request);
             self.phase = Phase::Forwarding;
         }
     }

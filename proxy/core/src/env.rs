@@ -13,6 +13,7 @@ use crate::io::{Output, Outputs};
 use crate::key::{BranchToken, TransactionKey};
 use crate::secret::{Fingerprint, Secret};
 use crate::settings::Settings;
+use crate::waiting::Waiting;
 
 /// The core's parts that a transaction needs while it is taken out of the store.
 pub(crate) struct Env<'a> {
@@ -25,8 +26,8 @@ pub(crate) struct Env<'a> {
     pub(crate) counters: &'a Counters,
     pub(crate) splicer: &'a mut Splicer,
     pub(crate) out: &'a mut Outputs,
-    /// How many transactions are suspended.
-    pub(crate) suspended: &'a mut usize,
+    /// Those that are suspended.
+    pub(crate) suspended: &'a mut Waiting,
     /// When a call was last answered.
     pub(crate) answered_at: &'a mut Option<Instant>,
     /// Unix time in milliseconds at [`Instant::ZERO`].

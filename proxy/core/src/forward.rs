@@ -13,6 +13,7 @@ use crate::flow::{Flow, ListenerId};
 use crate::io::{Output, Tried};
 use crate::key::{BranchToken, Ticket};
 use crate::plan::{HeaderEdits, Hop, HopHost, Party, Route};
+use crate::route_headers::edit_routes;
 use crate::settings::Settings;
 use crate::transaction::{ClientInvite, ClientNonInvite, Timed};
 
@@ -434,28 +435,6 @@ fn write_record_route(
     for listener in both.into_iter().flatten() {
         if let Some(listener) = settings.listener(listener) {
             out.extend_from_slice(listener.record_route().as_bytes());
-        }
-    }
-}
-
-/// Takes the first `count` Route values away.
-pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: usize) {
-    if count == 0 || !request.has(HeaderId::Route) {
-        return;
-    }
-    let mut first = true;
-    for header in request.all(HeaderId::Route) {
-        if first {
-            splicer.replace(header.line.clone(), |out| {
-                for route in request.addresses(HeaderId::Route).skip(count).flatten() {
-                    out.extend_from_slice(b"Route: ");
-                    out.extend_from_slice(route.raw);
-                    out.extend_from_slice(b"\r\n");
-                }
-            });
-            first = false;
-        } else {
-            splicer.remove(header.line.clone());
         }
     }
 }

@@ -5,6 +5,7 @@
 //! core reads no clock, opens no socket, and knows neither NATS nor JSON, so that the same code
 //! runs under real sockets and under a virtual clock.
 
+mod again;
 mod branch;
 mod cancel;
 mod clock;
@@ -32,6 +33,7 @@ mod stateless;
 mod store;
 mod tail;
 mod transaction;
+mod waiting;
 mod wheel;
 
 pub use branch::shard_of_branch;

@@ -155,6 +155,10 @@ impl Core {
             }
             return self.refuse(arrival, status, &extra, out);
         }
+        if self.is_loop(request) {
+            self.counters().add(Counter::RejectLoop);
+            return self.refuse(arrival, 482, b"", out);
+        }
         let routes = self.routes(flow, request);
         let in_dialog = read.to.tag().is_some();
         // A request within a dialog comes by the Route set this proxy recorded; without one it does
@@ -166,6 +170,11 @@ impl Core {
         }
         if let Some(counter) = self.turns_away(in_dialog) {
             return self.refuse_for_now(arrival, counter, out);
+        }
+        let id = (!in_dialog).then(|| self.request_id(request, read));
+        if id.is_some_and(|id| self.suspended_requests().holds(id)) {
+            self.counters().add(Counter::RejectMerged);
+            return self.refuse(arrival, 482, b"", out);
         }
         let timers = self.settings().timers.clone();
         let reliable = flow.transport.is_reliable();
@@ -204,10 +213,9 @@ impl Core {
         } else if invite {
             context.trying_at = Some(now + timers.trying);
         }
-        if in_dialog {
-            context.follow_route_set(&mut env, routes.hop(read));
-        } else {
-            context.decide(&mut env, class_of(request.method()));
+        match id {
+            Some(id) => context.decide(&mut env, class_of(request.method()), id),
+            None => context.follow_route_set(&mut env, routes.hop(read)),
         }
         self.settle(now, key, context);
     }

@@ -1,6 +1,6 @@
-//! The Route headers of a received request (RFC 3261 §16.4), read once.
+//! The Route headers of a received request (RFC 3261 §16.4), read once, and what becomes of them.
 
-use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Uri};
+use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Splicer, Uri};
 
 use crate::flow::ListenerId;
 use crate::plan::Hop;
@@ -106,6 +106,82 @@ impl<'a> RouteHeaders<'a> {
             Some(Next::Unreadable) => None,
         };
         Hop::of(uri?).ok()?
+    }
+}
+
+/// Takes the first `count` Route values away. When the next one is a strict router's, it changes places with the
+/// Request-URI, which becomes the last (RFC 3261 §16.6 step 6).
+pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: usize) {
+    if count == 0 || !request.has(HeaderId::Route) {
+        return;
+    }
+    let routes = || request.addresses(HeaderId::Route).flatten();
+    let strict = routes().nth(count).filter(is_strict);
+    if let Some(strict) = &strict {
+        splicer.replace(request.request_uri_range(), |out| {
+            out.extend_from_slice(strict.uri);
+        });
+    }
+    let kept = routes().skip(count + usize::from(strict.is_some()));
+    replace_routes(splicer, request, |out| {
+        kept.for_each(|route| write_route(route.raw, out));
+        if strict.is_some() {
+            write_route(&[b"<", request.request_uri(), b">"].concat(), out);
+        }
+    });
+}
+
+/// Whether the Request-URI is one that this proxy recorded as its Route: then a strict router sent it.
+pub(crate) fn is_from_strict_router(settings: &Settings, request: Message<'_>) -> bool {
+    let is_recorded = |listener: &Listener| {
+        let recorded = listener.record_route_value();
+        recorded.get(1..recorded.len().saturating_sub(1)) == Some(request.request_uri())
+    };
+    request.has(HeaderId::Route) && settings.listeners.iter().any(is_recorded)
+}
+
+/// A request from a strict router as a loose one would have sent it: the last Route value is the Request-URI again
+/// (RFC 3261 §16.4), and what stood in its place the first Route. `None` when that value is no address.
+pub(crate) fn straightened(splicer: &mut Splicer, request: Message<'_>) -> Option<Vec<u8>> {
+    let routes = || request.addresses(HeaderId::Route);
+    let last = routes().last()?.ok()?;
+    let others = routes().count() - 1;
+    splicer.clear();
+    splicer.replace(request.request_uri_range(), |out| {
+        out.extend_from_slice(last.uri);
+    });
+    replace_routes(splicer, request, |out| {
+        write_route(&[b"<", request.request_uri(), b">"].concat(), out);
+        let kept = routes().take(others).flatten();
+        kept.for_each(|route| write_route(route.raw, out));
+    });
+    let mut text = Vec::with_capacity(request.raw().len());
+    splicer.finish(request.raw(), &mut text);
+    Some(text)
+}
+
+/// A URI without `lr`.
+fn is_strict(route: &NameAddr<'_>) -> bool {
+    let uri = route.parsed_uri();
+    uri.is_ok_and(|uri| uri.param("lr").is_none())
+}
+
+/// Puts what `write` writes in place of all Route headers.
+fn replace_routes(splicer: &mut Splicer, request: Message<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut lines = request
+        .all(HeaderId::Route)
+        .map(|header| header.line.clone());
+    if let Some(first) = lines.next() {
+        splicer.replace(first, write);
+    }
+    lines.for_each(|line| {
+        splicer.remove(line);
+    });
+}
+
+fn write_route(value: &[u8], out: &mut Vec<u8>) {
+    for part in [b"Route: ", value, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 

@@ -9,9 +9,9 @@ use crate::clock::Instant;
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::{Flow, ListenerId, Transport};
-use crate::forward::{edit_max_forwards, edit_routes, stamp_via, write_via};
+use crate::forward::{edit_max_forwards, stamp_via, write_via};
 use crate::plan::{Hop, HopHost};
-use crate::route_headers::{Next, RouteHeaders};
+use crate::route_headers::{Next, RouteHeaders, edit_routes};
 use crate::secret::Fingerprint;
 
 /// An ACK whose next hop is a name that is being looked up.

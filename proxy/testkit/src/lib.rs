@@ -27,4 +27,4 @@ pub use network::Network;
 pub use phone::{Callee, Script};
 pub use replay::{Replay, Step};
 pub use sim::{Seen, Sim};
-pub use text::{Request, field, response_to};
+pub use text::{Request, field, fields, response_to};

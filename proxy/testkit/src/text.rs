@@ -112,7 +112,8 @@ pub fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     fields(text, name).next()
 }
 
-fn fields<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+/// The values of all headers with that name, in order.
+pub fn fields<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     let name = format!("{name}: ");
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
     head.split("\r\n")

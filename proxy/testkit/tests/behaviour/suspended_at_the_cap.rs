@@ -18,6 +18,7 @@ fn d12_new_ones_fall_back_at_once() {
     for number in 0..5 {
         let mut invite = invite();
         invite.branch = format!("z9hG4bK-{number}");
+        invite.call_id = format!("c{number}@192.0.2.10");
         sim.send(alice(), invite.text());
     }
     sim.run_for(ms(5));
