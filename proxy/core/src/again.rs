@@ -1,6 +1,6 @@
 //! Requests that come again, though not as retransmissions: loops, spirals, and one request by two paths.
 
-use sigbox_wire::{Essentials, HeaderId, Message};
+use sigbox_wire::{Essentials, HeaderId, Message, Via};
 
 use crate::core::Core;
 use crate::secret::Fingerprint;
@@ -19,16 +19,24 @@ impl Core {
     ///
     /// The Via that was put on it names the transaction that sent it, which is still there: so it is that request itself
     /// which is compared, and nothing has to be hashed into the branch.
-    pub(crate) fn is_loop(&self, request: Message<'_>) -> bool {
-        let own = request
-            .vias()
-            .flatten()
-            .filter_map(|via| self.token_of(&via));
-        own.map(|token| self.store_ref().slot(token.key))
-            .any(|slot| match slot {
+    pub(crate) fn is_loop(&self, request: Message<'_>, read: &Essentials<'_>) -> bool {
+        let sent_here = |via: &Via<'_>| {
+            let slot = self
+                .token_of(via)
+                .and_then(|token| self.store_ref().slot(token.key));
+            match slot {
                 Some(Slot::Live(Some(context))) => is_routed_alike(context.message(), request),
                 _ => false,
-            })
+            }
+        };
+        // Most requests come from a phone, and have its Via alone, which was read already.
+        let mut lines = request.all(HeaderId::Via).map(|header| header.value);
+        let is_alone = lines.next() == Some(read.via.raw) && lines.next().is_none();
+        if is_alone {
+            sent_here(&read.via)
+        } else {
+            request.vias().flatten().any(|via| sent_here(&via))
+        }
     }
 
     /// What makes two requests one that came by two paths (RFC 3261 §8.2.2.2), each with a branch of its own. A proxy

@@ -155,7 +155,7 @@ impl Core {
             }
             return self.refuse(arrival, status, &extra, out);
         }
-        if self.is_loop(request) {
+        if self.is_loop(request, read) {
             self.counters().add(Counter::RejectLoop);
             return self.refuse(arrival, 482, b"", out);
         }

@@ -115,14 +115,14 @@ pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: us
     if count == 0 || !request.has(HeaderId::Route) {
         return;
     }
-    let routes = || request.addresses(HeaderId::Route).flatten();
-    let strict = routes().nth(count).filter(is_strict);
+    let routes = request.addresses(HeaderId::Route).skip(count).flatten();
+    let mut kept = routes.peekable();
+    let strict = kept.next_if(is_strict);
     if let Some(strict) = &strict {
         splicer.replace(request.request_uri_range(), |out| {
             out.extend_from_slice(strict.uri);
         });
     }
-    let kept = routes().skip(count + usize::from(strict.is_some()));
     replace_routes(splicer, request, |out| {
         kept.for_each(|route| write_route(route.raw, out));
         if strict.is_some() {
