@@ -16,7 +16,7 @@ use std::hint::black_box;
 
 use gungraun::prelude::*;
 use sigbox_testkit::{Replay, Step};
-use sigbox_wire::{Index, Limits, Message, peek};
+use sigbox_wire::{Index, Limits, Message, Peek, peek};
 
 struct Received {
     text: String,
@@ -53,7 +53,11 @@ fn datagram(step: Step) -> String {
 #[bench::invite(Step::Invite)]
 #[bench::answer(Step::Answer)]
 fn look(datagram: String) -> String {
-    black_box(peek(black_box(datagram.as_bytes())));
+    match peek(black_box(datagram.as_bytes())) {
+        Peek::Request(request) => black_box(request.call_id()),
+        Peek::Response(response) => black_box(response.branch()),
+        Peek::KeepAlive | Peek::NotSip => &[],
+    };
     datagram
 }
 
