@@ -15,6 +15,24 @@ fn flood(phone: &Phone, sigbox: &e2e::Sigbox, requests: usize) -> Result<()> {
     })
 }
 
+/// Alice is in a call with Bob. While sigbox stands still the crowd calls, and then she hangs up.
+fn flood_and_hang_up(
+    sigbox: &e2e::Sigbox,
+    [alice, bob, crowd]: [&Phone; 3],
+    requests: usize,
+) -> Result<()> {
+    let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
+    let invite = bob.ring(&call)?;
+    bob.reply(&invite, 200, "OK")?;
+    let mut dialog = call.establish()?;
+    bob.expect_request("ACK")?;
+
+    sigbox.freeze()?;
+    flood(crowd, sigbox, requests)?;
+    dialog.ask("BYE")?;
+    sigbox.thaw()
+}
+
 /// The seconds of a 503.
 fn retry_after(refusal: &Message) -> Result<u32> {
     refusal
@@ -33,16 +51,7 @@ fn o1_messages_of_calls_under_way_come_before_new_calls() -> Result<()> {
     let sigbox = Setup::routing_to(&bob)
         .set("overload", "max_wait_ms", "10000")
         .start()?;
-    let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-    let invite = bob.ring(&call)?;
-    bob.reply(&invite, 200, "OK")?;
-    let mut dialog = call.establish()?;
-    bob.expect_request("ACK")?;
-
-    sigbox.freeze()?;
-    flood(&crowd, &sigbox, FLOOD)?;
-    dialog.ask("BYE")?;
-    sigbox.thaw()?;
+    flood_and_hang_up(&sigbox, [&alice, &bob, &crowd], FLOOD)?;
 
     ensure!(bob.receive()?.method() == "BYE", "new calls came first");
     (0..FLOOD).try_for_each(|_| bob.expect_request("INVITE").map(drop))?;
@@ -64,16 +73,7 @@ fn o1_a_flood_that_overflows_the_receive_buffer_takes_nothing_from_calls_under_w
     let sigbox = Setup::routing_to(&bob)
         .set("runtime", "udp_receive_buffer", "65536")
         .start()?;
-    let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
-    let invite = bob.ring(&call)?;
-    bob.reply(&invite, 200, "OK")?;
-    let mut dialog = call.establish()?;
-    bob.expect_request("ACK")?;
-
-    sigbox.freeze()?;
-    flood(&crowd, &sigbox, DELUGE)?;
-    dialog.ask("BYE")?;
-    sigbox.thaw()?;
+    flood_and_hang_up(&sigbox, [&alice, &bob, &crowd], DELUGE)?;
 
     let bye = bob.receive()?;
     ensure!(bye.method() == "BYE", "{bye:?} came first");
