@@ -2,8 +2,9 @@
 //!
 //! Never `Client::request`: it leaks an entry per timeout and waits when the connection does. A
 //! query is published with a reply subject of our own ([`inbox`]), once, without waiting; what
-//! cannot be handed over at once is *congested*, and the local rules decide now. A lost connection
-//! fails every query that was out on it at once.
+//! cannot be handed over at once is *congested*, and so is what deciders would not get to in time
+//! ([`window`]): the local rules decide now. A lost connection fails every query that was out on it
+//! at once.
 //!
 //! Nothing is published unless the client says that it is connected. What was handed to it in the
 //! instant before it noticed that the server is gone is sent after the reconnect, and so is what a
@@ -19,6 +20,7 @@ mod notices;
 mod pending;
 mod subjects;
 mod trouble;
+mod window;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use async_nats::{Client, Event, Message, Statistics, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
 use sigbox_contracts::{Limits, Slug};
-use sigbox_core::{FallbackCause, Instant, Listener, Plan, Suspended, Token};
+use sigbox_core::{Class, FallbackCause, Instant, Listener, Plan, Suspended, Token};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 
@@ -62,6 +64,8 @@ pub struct Bus {
     events: mpsc::UnboundedReceiver<Event>,
     inbox: Inbox,
     subjects: Subjects,
+    /// Where calls are asked about when no rule says another tenant.
+    calls: u16,
     pending: Pending,
     /// The connection of the last look: how many there had been, `None` while there is none.
     connection: Option<u64>,
@@ -144,9 +148,10 @@ impl Bus {
             shard,
             config.nats.prefix.clone(),
             config.nats.breaker,
+            config.nats.adaptive,
             shared.clone(),
         );
-        subjects.know(&config.settings.tenant);
+        let calls = subjects.position(&config.settings.tenant, Class::Invite);
         Ok(Self {
             statistics: client.statistics(),
             client,
@@ -154,6 +159,7 @@ impl Bus {
             events,
             inbox,
             subjects,
+            calls,
             pending: Pending::default(),
             connection: None,
             notices: Notices::new(shard, &config.nats.servers, refusal, health, shared),
@@ -174,6 +180,7 @@ impl Bus {
         self.max_wait = config.settings.decision.max_wait;
         self.tells = config.events.decision;
         self.subjects.set_breaker(config.nats.breaker);
+        self.subjects.set_adaptive(config.nats.adaptive);
     }
 
     /// The next thing that came in.
@@ -203,28 +210,21 @@ impl Bus {
     ) -> Result<(), FallbackCause> {
         let connection = self.current().ok_or(FallbackCause::Disconnected)?;
         let subject = self.subjects.position(suspended.tenant, suspended.class);
-        let permit = self
-            .subjects
-            .admit(now, subject)
-            .ok_or(FallbackCause::CircuitOpen)?;
+        let open = Open {
+            id: suspended.id,
+            sent: now,
+            due: now + suspended.budget,
+            connection,
+            subject,
+            permit: self.subjects.admit(now, subject)?,
+            is_extended: false,
+        };
         let sent = self.send(token, suspended, local, subject);
-        if sent.is_err() {
-            self.subjects.settle(now, subject, permit, Verdict::Unknown);
-            return sent;
+        match sent {
+            Ok(()) => self.pending.insert(token, open),
+            Err(_) => self.subjects.settle(now, &open, Verdict::Unknown),
         }
-        let due = now + suspended.budget;
-        self.pending.insert(
-            token,
-            Open {
-                id: suspended.id,
-                sent: now,
-                due,
-                connection,
-                subject,
-                permit,
-            },
-        );
-        Ok(())
+        sent
     }
 
     fn send(
@@ -278,7 +278,9 @@ impl Bus {
         }
         let (said, reasons) = answer::read(message, &self.limits, context);
         if let Said::Extend(by) = said {
-            self.pending.extend(token, now + by.min(self.max_wait));
+            if let Some(subject) = self.pending.extend(token, now + by.min(self.max_wait)) {
+                self.subjects.extended(subject);
+            }
             return Some(Answer {
                 token,
                 verdict: Reply::Extend(by),
@@ -298,8 +300,7 @@ impl Bus {
                 (Verdict::Failed, Some(refusal.to_string()))
             }
         };
-        self.subjects
-            .settle(now, open.subject, open.permit, verdict);
+        self.subjects.settle(now, &open, verdict);
         let cause = failure.map_or(FallbackCause::Invalid, |failure| failure.cause());
         let result = match said {
             Said::Plan(plan) => Ok(plan),
@@ -321,8 +322,7 @@ impl Bus {
     /// Nobody waits for this answer any more.
     pub fn withdraw(&mut self, now: Instant, token: Token) {
         if let Some(open) = self.pending.take(token) {
-            self.subjects
-                .settle(now, open.subject, open.permit, Verdict::Unknown);
+            self.subjects.settle(now, &open, Verdict::Unknown);
         }
     }
 
@@ -332,8 +332,7 @@ impl Bus {
         while let Some(open) = self.pending.expire(now, &mut is_awaited) {
             self.subjects
                 .note(now, open.subject, open.id, Some(Failure::Timeout));
-            self.subjects
-                .settle(now, open.subject, open.permit, Verdict::Failed);
+            self.subjects.settle(now, &open, Verdict::Failed);
         }
     }
 
@@ -348,8 +347,7 @@ impl Bus {
         self.connection = connection;
         self.notices.connection(connection.is_some());
         for (token, open) in self.pending.take_lost(connection) {
-            self.subjects
-                .settle(now, open.subject, open.permit, Verdict::Unknown);
+            self.subjects.settle(now, &open, Verdict::Unknown);
             into.push(token);
         }
         Some(if connection.is_some() {
@@ -357,6 +355,11 @@ impl Bus {
         } else {
             Link::Down
         })
+    }
+
+    /// About how many more calls the deciders of the configured tenant can be asked now.
+    pub fn room_for_calls(&mut self) -> usize {
+        self.subjects.room(self.calls)
     }
 
     /// How many queries are out.

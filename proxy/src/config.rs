@@ -88,6 +88,8 @@ pub struct Nats {
     pub connect_timeout: Duration,
     /// The circuit breaker in front of each query subject.
     pub breaker: Breaker,
+    /// Whether fewer queries are out at once when answers come late.
+    pub adaptive: bool,
 }
 
 /// How to log in to NATS.

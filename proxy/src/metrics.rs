@@ -53,6 +53,7 @@ pub struct Metrics {
     shards: Arc<Shards>,
     nats_events: Family<KindLabel, Counter>,
     breaker_open: Family<SubjectLabels, Gauge>,
+    query_limit: Family<SubjectLabels, Gauge>,
     breaker_transitions: Family<TransitionLabels, Counter>,
     reloads: Family<ResultLabel, Counter>,
 }
@@ -139,6 +140,7 @@ impl Metrics {
         let shards = Arc::new(Shards::default());
         let nats_events = Family::<KindLabel, Counter>::default();
         let breaker_open = Family::default();
+        let query_limit = Family::default();
         let breaker_transitions = Family::default();
         let reloads = Family::<ResultLabel, Counter>::default();
         // What can be told apart from the start is there from the start: an alert sees the first one.
@@ -168,6 +170,11 @@ impl Metrics {
             breaker_open.clone(),
         );
         registry.register(
+            "query_limit",
+            "How many queries may be out at once, over all shards; follows how early answers come",
+            query_limit.clone(),
+        );
+        registry.register(
             "breaker_transitions",
             "Circuit breakers that changed state, by the state they changed to",
             breaker_transitions.clone(),
@@ -179,6 +186,7 @@ impl Metrics {
             shards,
             nats_events,
             breaker_open,
+            query_limit,
             breaker_transitions,
             reloads,
         }
@@ -227,13 +235,19 @@ impl Metrics {
         self.nats_events.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// There is a breaker for this query subject, closed so far.
-    pub fn breaker_added(&self, tenant: &str, class: &'static str) {
+    /// A shard has this query subject, with a closed breaker and a limit of open queries.
+    pub fn subject_added(&self, tenant: &str, class: &'static str, limit: u32) {
         let tenant = tenant.to_owned();
-        drop(
-            self.breaker_open
-                .get_or_create(&SubjectLabels { tenant, class }),
-        );
+        let labels = SubjectLabels { tenant, class };
+        drop(self.breaker_open.get_or_create(&labels));
+        self.query_limit.get_or_create(&labels).inc_by(limit.into());
+    }
+
+    /// A shard's limit of open queries at one subject changed by so many.
+    pub fn query_limit_changed(&self, tenant: &str, class: &'static str, by: i64) {
+        let tenant = tenant.to_owned();
+        let labels = SubjectLabels { tenant, class };
+        self.query_limit.get_or_create(&labels).inc_by(by);
     }
 
     /// A shard's breaker for one query subject changed state.

@@ -84,6 +84,8 @@ pub struct Shard {
     queues: ShardQueues,
     lookups: mpsc::Sender<Lookup>,
     admission: Admission,
+    /// New calls wait while the deciders have no room for them: no rule would route them meanwhile.
+    waits_for_deciders: bool,
     memory: Arc<MemoryGuard>,
     received: Received,
     /// What failed while outputs were carried out; the core hears of it afterwards.
@@ -149,6 +151,7 @@ impl Shard {
             queues: parts.queues,
             lookups: parts.lookups,
             admission: Admission::new(config.overload.queue, config.overload.max_wait),
+            waits_for_deciders: !config.settings.rules.can_route(),
             memory: parts.memory,
             received: Received::new(),
             failed: VecDeque::new(),
@@ -232,6 +235,7 @@ impl Shard {
         self.drain_limit = config.runtime.drain;
         self.admission
             .set_limits(config.overload.queue, config.overload.max_wait);
+        self.waits_for_deciders = !config.settings.rules.can_route();
         self.events = config.events;
         self.bus.reload(config);
         self.feed(Input::Reload(output::core_settings(config)));
@@ -365,7 +369,8 @@ impl Shard {
     /// Hands a message to the core, unless it is one that can wait and has to.
     fn take_in(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], is_busy: bool) {
         let is_short = self.memory.is_short();
-        let must_wait = is_busy || is_short || !self.admission.is_empty();
+        let must_wait =
+            is_busy || is_short || !self.admission.is_empty() || self.room_for_calls() == 0;
         let begins = if must_wait {
             Begins::of(bytes)
         } else {
@@ -391,11 +396,21 @@ impl Shard {
         }
     }
 
-    /// Takes in some of the requests that wait; whether there are more.
+    /// About how many more calls can be asked about now, when those for which there is no room wait.
+    fn room_for_calls(&mut self) -> usize {
+        if self.waits_for_deciders {
+            self.bus.room_for_calls()
+        } else {
+            usize::MAX
+        }
+    }
+
+    /// Takes in some of the requests that wait; whether there are more that could be.
     fn admit_waiting(&mut self) -> bool {
         if !self.admission.is_empty() {
             self.now = self.clock.now();
-            self.admission.begin_turn(self.now);
+            let room = self.room_for_calls();
+            self.admission.begin_turn(self.now, room);
             while let Some((request, fate)) = self.admission.next(self.now) {
                 self.meet(request.listener, request.peer, &request.bytes, fate);
             }
@@ -403,11 +418,15 @@ impl Shard {
         }
         match self.admission.change(self.now) {
             None => {}
-            Some(Change::Overloaded) => tracing::warn!(
-                shard = self.index,
-                memory = self.memory.is_short(),
-                "overloaded: new requests are refused with 503 or dropped"
-            ),
+            Some(Change::Overloaded) => {
+                let deciders = self.room_for_calls() == 0;
+                tracing::warn!(
+                    shard = self.index,
+                    memory = self.memory.is_short(),
+                    deciders,
+                    "overloaded: new requests are refused with 503 or dropped"
+                );
+            }
             Some(Change::Relieved { refused, dropped }) => tracing::info!(
                 shard = self.index,
                 refused,
@@ -415,7 +434,7 @@ impl Shard {
                 "no longer overloaded: no request was turned away for 5 s"
             ),
         }
-        !self.admission.is_empty()
+        self.admission.is_waiting_for_a_turn()
     }
 
     fn meet(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], fate: Fate) {
@@ -463,7 +482,8 @@ impl Shard {
         self.bus
             .expire(now, |token| core.suspended(now, token).is_some());
         let drained = self.drain_timeout();
-        let Some(next) = self.core.next_timeout().into_iter().chain(drained).min() else {
+        let timeouts = self.core.next_timeout().into_iter().chain(drained);
+        let Some(next) = timeouts.chain(self.admission.next_timeout()).min() else {
             return false;
         };
         // Setting a timer costs more than waking up once for nothing, so one that fires too early is

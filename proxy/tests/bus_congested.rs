@@ -67,8 +67,9 @@ struct Asker {
 impl Asker {
     /// A bus that is connected to `url`.
     async fn connected(url: &str) -> Self {
-        let text =
-            format!("[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[nats]\nservers = [\"{url}\"]\n");
+        let text = format!(
+            "[sip]\nlisten = [\"udp:127.0.0.1:5060\"]\n[nats]\nservers = [\"{url}\"]\nadaptive = false\n"
+        );
         let config = Config::parse(Path::new("test.toml"), &text).unwrap();
         let shared = Arc::new(Metrics::new("test"));
         let health = Arc::new(Health::new(1, true, shared.clone()));

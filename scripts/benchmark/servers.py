@@ -94,10 +94,11 @@ class Sigbox(Stage):
         local = {"direct": f"[[rule]]\n{route}", "fallback": f"[[fallback]]\n{route}"}
         # With a decider, a call that falls back is a failed one.
         rules = local.get(mode, '[[fallback]]\naction = "reject"\nstatus = 480\n')
-        long = "budget_ms = 60000\nmax_wait_ms = 60000\nmax_suspended = 100000\n" if mode == "silent" else ""
+        is_silent = mode == "silent"
+        long = "budget_ms = 60000\nmax_wait_ms = 60000\nmax_suspended = 100000\n" if is_silent else ""
         return (
             f'[sip]\nlisten = "udp:127.0.0.1:{self.port}"\n'
-            f'[nats]\nservers = "nats://127.0.0.1:{nats}"\n'
+            f'[nats]\nservers = "nats://127.0.0.1:{nats}"\nadaptive = {str(not is_silent).lower()}\n'
             f"[decision]\n{long}"
             f'[admin]\nlisten = "127.0.0.1:{self.side_port}"\n'
             f"[limits]\ntransactions = 1000000\n[runtime]\nshards = {SIGBOX_SHARDS}\n{rules}"

@@ -147,6 +147,7 @@ fn o3_when_memory_is_short_new_calls_are_refused_and_those_under_way_go_on() -> 
         .set("overload", "memory_bytes", "67108864")
         .set("limits", "transactions", "1000000")
         .set("decision", "max_suspended", "1000000")
+        .set("nats", "adaptive", "false")
         .fall_back_to_status(480)
         .start_connected()?;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;

@@ -108,6 +108,15 @@ impl Rules {
         first(&self.before, request, flow, None)
     }
 
+    /// Whether any rule sends requests somewhere by itself, without a decider.
+    pub fn can_route(&self) -> bool {
+        let mut rules = self.before.iter().chain(&self.fallback);
+        rules.any(|rule| match &rule.action {
+            Action::Ask(_) => false,
+            Action::Decide(plan) => matches!(**plan, Plan::Route(_) | Plan::Redirect(_)),
+        })
+    }
+
     /// The first fallback rule that applies.
     pub fn first_fallback(
         &self,

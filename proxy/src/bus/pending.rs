@@ -22,6 +22,8 @@ pub(super) struct Open {
     /// Where it went, as an index into the bus's subjects.
     pub(super) subject: u16,
     pub(super) permit: Permit,
+    /// The decider asked for more time.
+    pub(super) is_extended: bool,
 }
 
 /// Open queries by token, and by when their budget is over. Grows to the most that were ever open at
@@ -55,11 +57,11 @@ impl Pending {
         self.open.contains_key(&token)
     }
 
-    /// The decider asked for more time.
-    pub(super) fn extend(&mut self, token: Token, due: Instant) {
-        if let Some(open) = self.open.get_mut(&token) {
-            open.due = open.due.max(due);
-        }
+    /// The decider asked for more time; the query's subject when it did so for the first time.
+    pub(super) fn extend(&mut self, token: Token, due: Instant) -> Option<u16> {
+        let open = self.open.get_mut(&token)?;
+        open.due = open.due.max(due);
+        (!std::mem::replace(&mut open.is_extended, true)).then_some(open.subject)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -139,6 +141,7 @@ mod tests {
             connection,
             subject: 0,
             permit,
+            is_extended: false,
         }
     }
 
@@ -170,7 +173,8 @@ mod tests {
         let mut pending = Pending::default();
         pending.insert(token(1), open(100, 1));
         pending.insert(token(2), open(200, 1));
-        pending.extend(token(1), at(500));
+        assert_eq!(pending.extend(token(1), at(400)), Some(0));
+        assert_eq!(pending.extend(token(1), at(500)), None);
         assert_eq!(
             pending.expire(at(200), |_| false).unwrap().due,
             at(200),

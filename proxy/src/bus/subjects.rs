@@ -1,17 +1,22 @@
-//! The query subjects of a shard, each with its circuit breaker.
+//! The query subjects of a shard, each with its circuit breaker and its limit of open queries.
 
 use std::sync::Arc;
 
 use async_nats::Subject;
 use sigbox_contracts::Prefix;
-use sigbox_core::{Class, Instant};
+use sigbox_core::{Class, FallbackCause, Instant};
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::breaker::{Breaker, Permit, Verdict};
+use super::pending::Open;
 use super::trouble::{Failure, Trouble};
+use super::window::Window;
 use crate::config;
 use crate::metrics::{BreakerState, Metrics};
+
+/// How many more than the limit may be out: one read may hold so many calls that are let in together.
+const BURST: u32 = 32;
 
 /// What is known about one query subject.
 #[derive(Debug)]
@@ -20,6 +25,7 @@ pub(super) struct Asked {
     tenant: Arc<str>,
     class: Class,
     breaker: Breaker,
+    window: Window,
     /// What the log says about its deciders.
     trouble: Trouble,
     /// How the last query failed; empty when none did so far.
@@ -32,6 +38,8 @@ pub(super) struct Subjects {
     shard: u8,
     prefix: Prefix,
     breaker: config::Breaker,
+    /// Whether the windows limit anything.
+    adaptive: bool,
     tenants: Vec<Arc<str>>,
     /// [`Class::ALL`] for each tenant in turn.
     asked: Vec<Asked>,
@@ -43,21 +51,18 @@ impl Subjects {
         shard: u8,
         prefix: Prefix,
         breaker: config::Breaker,
+        adaptive: bool,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             shard,
             prefix,
             breaker,
+            adaptive,
             tenants: Vec::new(),
             asked: Vec::new(),
             metrics,
         }
-    }
-
-    /// Makes the subjects of a tenant, before anyone is asked.
-    pub(super) fn know(&mut self, tenant: &Arc<str>) {
-        self.position(tenant, Class::Invite);
     }
 
     /// The position of the subject for a tenant's class; made when it is asked for first.
@@ -74,11 +79,13 @@ impl Subjects {
             tenant: tenant.clone(),
             class,
             breaker: Breaker::new(breaker),
+            window: Window::new(),
             trouble: Trouble::none(),
             why: String::new(),
         }));
         for class in Class::ALL {
-            self.metrics.breaker_added(tenant, class.slug());
+            let limit = Window::new().limit();
+            self.metrics.subject_added(tenant, class.slug(), limit);
         }
         self.tenants.push(tenant.clone());
         self.tenants.len() - 1
@@ -92,14 +99,55 @@ impl Subjects {
         self.asked[usize::from(position)].subject.clone()
     }
 
-    /// Leave to ask, unless the circuit is open.
-    pub(super) fn admit(&mut self, now: Instant, position: u16) -> Option<Permit> {
-        self.step(position, |breaker| breaker.admit(now))
+    /// Leave to ask.
+    ///
+    /// # Errors
+    /// Why not: the circuit is open, or as many queries are out as deciders answer in time.
+    pub(super) fn admit(&mut self, now: Instant, position: u16) -> Result<Permit, FallbackCause> {
+        let window = &mut self.asked[usize::from(position)].window;
+        if self.adaptive && window.room() == 0 && window.excess() >= BURST {
+            return Err(FallbackCause::Congested);
+        }
+        let permit = self.step(position, |breaker| breaker.admit(now));
+        let permit = permit.ok_or(FallbackCause::CircuitOpen)?;
+        self.asked[usize::from(position)].window.opened();
+        Ok(permit)
+    }
+
+    /// How many more queries may go out at once.
+    pub(super) fn room(&mut self, position: u16) -> usize {
+        let asked = &mut self.asked[usize::from(position)];
+        // An open circuit answers at once.
+        if !self.adaptive || asked.breaker.state() != BreakerState::Closed {
+            return usize::MAX;
+        }
+        asked.window.room() as usize
     }
 
     /// What came of a query.
-    pub(super) fn settle(&mut self, now: Instant, position: u16, permit: Permit, verdict: Verdict) {
-        self.step(position, |breaker| breaker.settle(now, permit, verdict));
+    pub(super) fn settle(&mut self, now: Instant, open: &Open, verdict: Verdict) {
+        self.step(open.subject, |breaker| {
+            breaker.settle(now, open.permit, verdict);
+        });
+        if open.is_extended {
+            return;
+        }
+        let asked = &mut self.asked[usize::from(open.subject)];
+        if verdict == Verdict::Unknown {
+            return asked.window.closed();
+        }
+        let before = asked.window.limit();
+        asked.window.answered(now, open.sent, open.due);
+        let by = i64::from(asked.window.limit()) - i64::from(before);
+        if by != 0 {
+            self.metrics
+                .query_limit_changed(&asked.tenant, asked.class.slug(), by);
+        }
+    }
+
+    /// A decider asked for more time: it lives, and how long it takes says nothing about others.
+    pub(super) fn extended(&mut self, position: u16) {
+        self.asked[usize::from(position)].window.closed();
     }
 
     /// Notes that the deciders answered, or how the query about decision `id` failed.
@@ -150,6 +198,11 @@ impl Subjects {
             let position = u16::try_from(position).unwrap_or_default();
             self.step(position, |old| *old = old.renewed(breaker));
         }
+    }
+
+    /// Whether fewer queries are out at once when answers come late.
+    pub(super) fn set_adaptive(&mut self, adaptive: bool) {
+        self.adaptive = adaptive;
     }
 
     fn step<T>(&mut self, position: u16, step: impl FnOnce(&mut Breaker) -> T) -> T {

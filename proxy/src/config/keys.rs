@@ -132,6 +132,8 @@ keys! {
             "How often an idle connection is probed; a dead server is noticed after two.";
         fixed "connect_timeout_ms" Millis(100, 60000) = "2000",
             "How long one connection attempt may take.";
+        live "adaptive" Flag = "true",
+            "Whether fewer queries are out at once when answers come late in their budget. What finds no room waits, or goes to the fallback rules as `congested`: docs/overload.md.";
     }
     "nats.breaker" {
         live "enabled" Flag = "true",

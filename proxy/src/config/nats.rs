@@ -51,6 +51,7 @@ pub(super) fn read(nats: &Section<'_>, breaker: &Section<'_>) -> Option<Nats> {
             open: breaker.duration("open_ms").unwrap_or_default(),
             probes: breaker.number("probes").unwrap_or_default(),
         },
+        adaptive: nats.flag("adaptive"),
     };
     Some(read)
 }

@@ -52,10 +52,12 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
     }
     let mut nats = new.nats;
     nats.tenant = tenant;
-    // The breakers belong to the shards, which take new settings; the connection stays as it is.
+    // These belong to the shards, which take new settings; the connection stays as it is.
     let breaker = std::mem::replace(&mut nats.breaker, running.nats.breaker);
+    let adaptive = std::mem::replace(&mut nats.adaptive, running.nats.adaptive);
     let nats = Nats {
         breaker,
+        adaptive,
         ..keep(root, "nats", nats, &running.nats)
     };
     let mut runtime = new.runtime;

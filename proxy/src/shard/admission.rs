@@ -5,6 +5,7 @@
 //! the shard keeps up. When it does not, that is when more waits at a socket than one system call reads, such requests
 //! wait here, calls and others apart, and each turn of the shard takes in a few after everything else is done. So what
 //! was let in is finished, at the rate at which that can be done; new calls get what is left, and others a share of it.
+//! Calls also wait when as many are being asked about as the deciders answer in time, and no rule would route them.
 //!
 //! As many may wait as are let in within `max_wait`, so that nobody waits much longer. Who finds no room, or waited too
 //! long nevertheless, is refused with 503 and Retry-After, which keeps the caller from asking again soon: what is dropped
@@ -77,6 +78,8 @@ pub(super) struct Admission {
     room: usize,
     /// The longest that one waits.
     max_wait: Duration,
+    /// As many calls are being asked about as can be.
+    is_held: bool,
     /// Since when `let_in` and `turned_away` are counted.
     since: Instant,
     let_in: usize,
@@ -100,6 +103,7 @@ impl Admission {
             others: Lane::new(),
             room,
             max_wait,
+            is_held: false,
             since: Instant::ZERO,
             let_in: 0,
             turned_away: 0,
@@ -141,13 +145,26 @@ impl Admission {
         self.lane(is_call).place(now).filter(|_| !is_full)
     }
 
-    /// A turn begins.
-    pub(super) fn begin_turn(&mut self, now: Instant) {
+    /// A turn begins. So many more calls can be asked about.
+    pub(super) fn begin_turn(&mut self, now: Instant, room: usize) {
         self.calls.take_pace(now, self.max_wait);
         self.others.take_pace(now, self.max_wait);
-        let calls = self.calls.len();
+        let calls = self.calls.len().min(room);
         self.others.turn = OTHERS_PER_TURN.max(PER_TURN.saturating_sub(calls));
-        self.calls.turn = PER_TURN - self.others.turn.min(self.others.len());
+        let turn = PER_TURN - self.others.turn.min(self.others.len());
+        self.calls.turn = turn.min(room);
+        self.is_held = room <= turn;
+    }
+
+    /// Whether some wait for nothing but the next turn.
+    pub(super) fn is_waiting_for_a_turn(&self) -> bool {
+        self.others.len() > 0 || (self.calls.len() > 0 && !self.is_held)
+    }
+
+    /// When the next of those that wait for something else is turned away.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let front = self.calls.front()?;
+        Some(front.arrived + self.max_wait + Duration::from_micros(1))
     }
 
     /// The next request that need not wait any longer, and what becomes of it.
@@ -252,7 +269,7 @@ mod tests {
 
     /// What one turn does to those that wait.
     fn turn(admission: &mut Admission, now: u64) -> Vec<Fate> {
-        admission.begin_turn(at(now));
+        admission.begin_turn(at(now), usize::MAX);
         std::iter::from_fn(|| admission.next(at(now)).map(|(_, fate)| fate)).collect()
     }
 
@@ -286,6 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn calls_wait_for_deciders_and_others_do_not() {
+        let mut admission = admission(1_000);
+        arrive(&mut admission, true, 20, 0);
+        arrive(&mut admission, false, 3, 0);
+        admission.begin_turn(at(1), 2);
+        let next = |admission: &mut Admission, now| admission.next(at(now)).map(|(_, fate)| fate);
+        for _ in 0..5 {
+            assert_eq!(next(&mut admission, 1), Some(Fate::Admitted));
+        }
+        assert_eq!(next(&mut admission, 1), None);
+        assert_eq!((admission.calls.len(), admission.others.len()), (18, 0));
+        assert!(!admission.is_waiting_for_a_turn());
+        // When nothing else happens they are turned away in time.
+        let late = admission.next_timeout().unwrap();
+        assert_eq!(late, Instant::from_micros(100_001));
+        admission.begin_turn(late, 0);
+        assert_eq!(admission.next(late).unwrap().1, Fate::Refused);
+        admission.begin_turn(at(2), usize::MAX);
+        assert!(admission.is_waiting_for_a_turn());
+    }
+
+    #[test]
     fn who_waited_too_long_is_turned_away() {
         let mut admission = admission(1_000);
         arrive(&mut admission, true, 10, 0);
@@ -301,7 +340,7 @@ mod tests {
         assert_eq!(arrive(&mut admission, true, 1_000, 0), 1_000);
         // 16 each 10 ms.
         (1..10).for_each(|turns| drop(turn(&mut admission, turns * 10)));
-        admission.begin_turn(at(100));
+        admission.begin_turn(at(100), usize::MAX);
         assert_eq!(admission.calls.len(), 1_000 - 9 * PER_TURN);
         assert_eq!(arrive(&mut admission, true, 1, 100), 0);
         // They waited too long; then there is room for what is let in within 100 ms.
