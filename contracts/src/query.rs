@@ -253,4 +253,7 @@ pub struct Tried {
     pub reason: Option<String>,
     /// Time from sending to the final status, in milliseconds.
     pub took_ms: u64,
+    /// Where it said the callee is, when it answered 3xx and `sip.redirects` is `ask`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
 }

@@ -174,6 +174,10 @@ export interface Tls {
  */
 export interface Tried {
   /**
+   * Where it said the callee is, when it answered 3xx and `sip.redirects` is `ask`.
+   */
+  contacts?: string[];
+  /**
    * Where it was sent, when that differs from `uri`.
    */
   dst_uri?: string;

@@ -168,6 +168,7 @@ impl<'h> Ask<'h> {
             status,
             reason: None,
             took_ms: 1,
+            contacts: Vec::new(),
         });
         self.query.attempt += 1;
         self

@@ -17,10 +17,13 @@ use sigbox_wire::{Message, Stored};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use crate::challenges::Challenges;
 use crate::clock::Instant;
 use crate::flow::{Flow, ListenerId};
 use crate::io::{Class, FallbackCause, Tried};
+use crate::parties::Parties;
 use crate::plan::{Plan, Route, RoutePlan};
+use crate::redirects::Moved;
 use crate::secret::Fingerprint;
 use crate::settings::Timers;
 use crate::transaction::{ClientInvite, ClientNonInvite, ServerInvite, ServerNonInvite, Timed};
@@ -55,11 +58,19 @@ pub(crate) struct Context {
     pub(crate) own_routes: u8,
     /// The socket that the last of those names.
     pub(crate) routed_listener: Option<ListenerId>,
+    /// The addresses of the other side, in a dialog whose first request had them rewritten.
+    pub(crate) parties: Option<Box<Parties>>,
     pub(crate) branches: SmallVec<[Branch; 1]>,
     /// The first branch of the group that is being tried.
     pub(crate) group_start: usize,
     /// The best final response so far (RFC 3261 §16.7 step 6).
     pub(crate) best: Option<Best>,
+    /// What 401 and 407 responses asked for.
+    pub(crate) challenges: Challenges,
+    /// What 3xx responses named and nobody has tried yet.
+    pub(crate) moved: Vec<Moved>,
+    /// How many branches it may have at once.
+    pub(crate) breadth: u8,
     /// The last response sent upstream, for retransmissions of the request.
     pub(crate) last: Vec<u8>,
     /// The caller sent CANCEL.
@@ -145,6 +156,8 @@ pub(crate) struct Branch {
     pub(crate) plan: Option<Arc<Plan>>,
     /// Its position in the plan; meaningless without a plan.
     pub(crate) route: u8,
+    /// How many branches it may have at once further on.
+    pub(crate) breadth: u8,
     pub(crate) client: Client,
     /// Where it was sent; known once its address is.
     pub(crate) flow: Option<Flow>,
@@ -219,6 +232,8 @@ impl Branch {
 /// A final response that may be sent upstream.
 pub(crate) struct Best {
     pub(crate) status: u16,
+    /// The branch that answered it.
+    pub(crate) branch: u8,
     /// As it will be sent; `None` when it is to be made here.
     pub(crate) text: Option<Box<[u8]>>,
 }

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
+use crate::parties::Parties;
 use crate::route_headers::{Recorded, RouteHeaders, is_from_strict_router, straightened};
 use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
@@ -431,6 +432,9 @@ impl Core {
             source: flow,
             fingerprint,
             own_routes: routes.own.into(),
+            parties: routes
+                .parties
+                .and_then(|recorded| Parties::read(recorded, request)),
             preferred: routes.listener.unwrap_or(flow.listener),
         };
         let nobody = TransactionKey::from_bits(0);

@@ -80,6 +80,7 @@ counters! {
     DropUnanswerable = "messages_dropped"["reason" = "unanswerable"],
     DropUnroutable = "messages_dropped"["reason" = "unroutable"],
     RejectMalformed = "requests_rejected"["reason" = "malformed"],
+    RejectMaxBreadth = "requests_rejected"["reason" = "max_breadth"],
     RejectMaxForwards = "requests_rejected"["reason" = "max_forwards"],
     RejectExtension = "requests_rejected"["reason" = "proxy_require"],
     RejectScheme = "requests_rejected"["reason" = "scheme"],

@@ -13,6 +13,7 @@ use crate::key::Token;
 use crate::plan::{HeaderEdits, Plan, Redirect, Reject};
 use crate::rules::{Action, Ask};
 use crate::secret::Fingerprint;
+use crate::settings::{Redirects, Role};
 
 impl Context {
     /// A request outside a dialog: the local rules first, then a decider.
@@ -77,9 +78,10 @@ impl Context {
     pub(crate) fn ask_again(&mut self, env: &mut Env<'_>) -> bool {
         // After a 6xx there is no new branch (RFC 3261 §16.7 step 5), unless the plan says so.
         let best = self.best.as_ref().map_or(0, |best| best.status);
-        let wanted = self
-            .routes()
-            .is_some_and(|plan| plan.requery && (best < 600 || plan.failover.includes(best)));
+        let moved = env.settings.redirects == Redirects::Ask && !self.moved.is_empty();
+        let wanted = self.routes().is_some_and(|plan| {
+            (plan.requery || moved) && (best < 600 || plan.failover.includes(best))
+        });
         let attempts = self
             .decision
             .as_ref()
@@ -88,6 +90,7 @@ impl Context {
             return false;
         }
         let tried = self.attempted(env.now);
+        self.moved.clear();
         let Some(decision) = &mut self.decision else {
             return false;
         };
@@ -240,6 +243,13 @@ impl Context {
         self.plan = Some(plan.clone());
         self.next_route = 0;
         match &*plan {
+            Plan::Route(routes) if env.settings.role == Role::RedirectServer => {
+                let redirect = self.as_redirect(routes);
+                if redirect.contacts.is_empty() {
+                    return self.answer(env, 480, None, b"");
+                }
+                self.redirect(env, &redirect);
+            }
             Plan::Route(_) => {
                 self.phase = Phase::Forwarding;
                 self.advance(env);

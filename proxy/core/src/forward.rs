@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use sigbox_wire::{HeaderId, Message, Splicer, Via, write_decimal};
 
 use crate::branch;
+use crate::breadth;
 use crate::clock::Instant;
 use crate::context::{Best, Branch, Cancel, Client, Context, Phase};
 use crate::counters::Counter;
@@ -12,9 +13,10 @@ use crate::env::Env;
 use crate::flow::{Flow, ListenerId};
 use crate::io::{Output, Tried};
 use crate::key::{BranchToken, Ticket};
-use crate::plan::{HeaderEdits, Hop, HopHost, Party, Route};
+use crate::parties;
+use crate::plan::{HeaderEdits, Hop, HopHost};
 use crate::route_headers::edit_routes;
-use crate::settings::Settings;
+use crate::settings::{Redirects, Settings};
 use crate::transaction::{ClientInvite, ClientNonInvite, Timed};
 
 /// How many branches one transaction may open over all groups and attempts.
@@ -24,7 +26,7 @@ impl Context {
     /// A request that follows its own Route set: one branch, nobody asked.
     pub(crate) fn follow_route_set(&mut self, env: &mut Env<'_>, hop: Option<Hop>) {
         self.phase = Phase::Forwarding;
-        let index = self.open(env, 0);
+        let index = self.open(env, 0, self.breadth);
         self.head_for(env, index, hop);
         self.settle_group(env);
     }
@@ -45,6 +47,8 @@ impl Context {
             let Some(count) = group else {
                 return self.end_search(env);
             };
+            // What may not fork in parallel forks in series (RFC 5393 §5.3.3).
+            let count = count.min(self.breadth.into());
             if self.branches.len() + count > MAX_BRANCHES {
                 return self.end_search(env);
             }
@@ -52,7 +56,8 @@ impl Context {
             let first = self.next_route;
             self.next_route += count;
             for route in first..first + count {
-                let index = self.open(env, route);
+                let breadth = breadth::share(self.breadth, count, route - first);
+                let index = self.open(env, route, breadth);
                 let hop = self.next_hop(index);
                 self.head_for(env, index, hop);
             }
@@ -67,10 +72,11 @@ impl Context {
     }
 
     /// Opens one branch and gives its index.
-    fn open(&mut self, env: &Env<'_>, route: usize) -> usize {
+    fn open(&mut self, env: &Env<'_>, route: usize, breadth: u8) -> usize {
         self.branches.push(Branch {
             plan: self.plan.clone(),
             route: route as u8,
+            breadth,
             client: Client::Resolving,
             flow: None,
             cancel: Cancel::No,
@@ -264,10 +270,17 @@ impl Context {
                 out,
             );
         });
-        if settings.record_route && !self.in_dialog && is_dialog_forming(request) {
-            splicer.insert(request.headers_start(), |out| {
-                write_record_route(settings, self.flow.listener, flow.listener, out);
-            });
+        let edits = route.and_then(|route| route.edits.as_deref());
+        if !self.in_dialog && is_dialog_forming(request) {
+            // Rewritten addresses are turned back in the whole dialog, which must come by here.
+            let parties = edits.and_then(|edits| parties::record(request, edits));
+            if settings.record_route || parties.is_some() {
+                let parties = parties.unwrap_or_default();
+                splicer.insert(request.headers_start(), |out| {
+                    let way = (self.flow.listener, flow.listener);
+                    write_record_route(settings, way, &parties, out);
+                });
+            }
         }
         let path = route.and_then(|route| route.path.as_ref());
         let skipped = if route.is_some() {
@@ -285,8 +298,12 @@ impl Context {
             stamp_via(splicer, request, &via, self.flow.peer);
         }
         edit_max_forwards(splicer, request, request.max_forwards().ok().flatten());
-        if let Some(edits) = route.and_then(|route| route.edits.as_deref()) {
+        breadth::edit(splicer, request, branch.breadth);
+        if let Some(edits) = edits {
             edit_headers(splicer, request, edits);
+        }
+        if let Some(parties) = &self.parties {
+            parties.edit(splicer, request);
         }
     }
 
@@ -313,7 +330,11 @@ impl Context {
             .as_ref()
             .is_none_or(|best| rank(status) < rank(best.status));
         if better {
-            self.best = Some(Best { status, text });
+            self.best = Some(Best {
+                status,
+                branch: index as u8,
+                text,
+            });
         }
     }
 
@@ -342,7 +363,10 @@ impl Context {
         if self.phase != Phase::Forwarding || self.group_is_open() {
             return;
         }
-        if self.group_leads_on() {
+        let is_told = env.settings.redirects == Redirects::Ask && !self.moved.is_empty();
+        if is_told {
+            self.end_search(env);
+        } else if self.follow_redirects() || self.group_leads_on() {
             self.advance(env);
         } else {
             self.end_search(env);
@@ -364,8 +388,9 @@ impl Context {
         let request = self.message();
         self.branches
             .iter()
+            .enumerate()
             .skip(earlier)
-            .map(|branch| {
+            .map(|(index, branch)| {
                 let uri = match self.route(branch).and_then(|route| route.uri.as_ref()) {
                     Some(uri) => uri.text().into(),
                     None => String::from_utf8_lossy(request.request_uri()).into(),
@@ -378,6 +403,7 @@ impl Context {
                     status: branch.outcome,
                     reason: sigbox_wire::reason_phrase(branch.outcome).into(),
                     took: now - branch.sent_at,
+                    contacts: self.moved_to(index),
                 }
             })
             .collect()
@@ -421,20 +447,30 @@ pub(crate) fn write_via(
 }
 
 /// One Record-Route, or two when the request leaves by another socket than it came in by
-/// (RFC 5658): the upper one is ours towards the callee.
+/// (RFC 5658): the upper one is ours towards the callee, and has the parameter about rewritten
+/// addresses, if there is one.
 fn write_record_route(
     settings: &Settings,
-    incoming: ListenerId,
-    outgoing: ListenerId,
+    (incoming, outgoing): (ListenerId, ListenerId),
+    parties: &str,
     out: &mut Vec<u8>,
 ) {
     let both = [
         Some(outgoing),
         Some(incoming).filter(|incoming| *incoming != outgoing),
     ];
-    for listener in both.into_iter().flatten() {
-        if let Some(listener) = settings.listener(listener) {
-            out.extend_from_slice(listener.record_route().as_bytes());
+    for id in both.into_iter().flatten() {
+        let Some(listener) = settings.listener(id) else {
+            continue;
+        };
+        let line = listener.record_route();
+        match line.strip_suffix(">\r\n").filter(|_| id == outgoing) {
+            Some(open) => {
+                for part in [open, parties, ">\r\n"] {
+                    out.extend_from_slice(part.as_bytes());
+                }
+            }
+            None => out.extend_from_slice(line.as_bytes()),
         }
     }
 }
@@ -469,23 +505,7 @@ pub(crate) fn edit_max_forwards(splicer: &mut Splicer, request: Message<'_>, hop
 }
 
 fn edit_headers(splicer: &mut Splicer, request: Message<'_>, edits: &HeaderEdits) {
-    for (id, party) in [
-        (HeaderId::From, edits.from_party()),
-        (HeaderId::To, edits.to_party()),
-    ] {
-        if let (Some(party), Some(header)) = (party, request.header(id)) {
-            let original = if id == HeaderId::From {
-                request.from()
-            } else {
-                request.to()
-            };
-            if let Ok(original) = original {
-                splicer.replace(header.value_range.clone(), |out| {
-                    write_party(party, &original, out)
-                });
-            }
-        }
-    }
+    parties::rewrite(splicer, request, edits);
     for name in edits.removals() {
         for header in request.named(name.as_bytes()) {
             splicer.remove(header.line.clone());
@@ -502,52 +522,8 @@ fn edit_headers(splicer: &mut Splicer, request: Message<'_>, edits: &HeaderEdits
     });
 }
 
-fn write_party(party: &Party, original: &sigbox_wire::NameAddr<'_>, out: &mut Vec<u8>) {
-    match (&party.display, original.display) {
-        (Some(display), _) if display.is_empty() => {}
-        (Some(display), _) => {
-            out.push(b'"');
-            for byte in display.bytes() {
-                if matches!(byte, b'"' | b'\\') {
-                    out.push(b'\\');
-                }
-                out.push(byte);
-            }
-            out.extend_from_slice(b"\" ");
-        }
-        (None, Some(display)) => {
-            out.extend_from_slice(display);
-            out.push(b' ');
-        }
-        (None, None) => {}
-    }
-    out.push(b'<');
-    out.extend_from_slice(
-        party
-            .uri
-            .as_ref()
-            .map_or(original.uri, |uri| uri.as_bytes()),
-    );
-    out.push(b'>');
-    for (name, value) in original.params {
-        out.push(b';');
-        out.extend_from_slice(name);
-        if let Some(value) = value {
-            out.push(b'=');
-            out.extend_from_slice(value);
-        }
-    }
-}
-
 pub(crate) fn write_line(out: &mut Vec<u8>, name: &str, value: &str) {
     for part in [name, ": ", value, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-}
-
-/// Whether the branch rewrote From or To, so that responses must be turned back.
-pub(crate) fn rewrites_parties(route: Option<&Route>) -> bool {
-    route
-        .and_then(|route| route.edits.as_deref())
-        .is_some_and(|edits| edits.from_party().is_some() || edits.to_party().is_some())
 }

@@ -172,6 +172,8 @@ pub struct Tried {
     pub reason: Box<str>,
     /// From sending to the final response.
     pub took: Duration,
+    /// Where it said the callee is, when it answered 3xx and somebody wants to know.
+    pub contacts: Box<[Box<str>]>,
 }
 
 /// How a decision ended.

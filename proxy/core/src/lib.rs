@@ -7,7 +7,9 @@
 
 mod again;
 mod branch;
+mod breadth;
 mod cancel;
+mod challenges;
 mod clock;
 mod context;
 mod core;
@@ -18,7 +20,9 @@ mod flow;
 mod forward;
 mod io;
 mod key;
+mod parties;
 mod plan;
+mod redirects;
 mod relay;
 mod request;
 mod respond;
@@ -49,4 +53,6 @@ pub use plan::{
     Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
 };
 pub use rules::{Action, Ask, Condition, HeaderMatch, Rule, Rules, TextMatch};
-pub use settings::{DecisionSettings, Limits, Listener, Records, Settings, Timers};
+pub use settings::{
+    DecisionSettings, Limits, Listener, Records, Redirects, Role, Settings, Timers,
+};

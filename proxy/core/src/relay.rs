@@ -5,7 +5,7 @@ use sigbox_wire::{HeaderId, Message, Splicer};
 use crate::context::{Branch, Cancel, Client, Context, LOOKUP, Phase, Server};
 use crate::counters::Counter;
 use crate::env::Env;
-use crate::forward::rewrites_parties;
+use crate::parties;
 use crate::transaction::{
     Act, ClientInvite, ClientInviteEvent, ClientNonInviteEvent, ServerInvite,
 };
@@ -145,7 +145,11 @@ impl Context {
                 self.cancel_open_branches(env);
             }
             _ => {
-                if self.branches[index].is_open() {
+                if self.branches[index].is_open() && self.on_redirect(env, index, response) {
+                    self.branches[index].outcome = status;
+                    self.settle_group(env);
+                } else if self.branches[index].is_open() {
+                    self.challenges.note(index as u8, response);
                     self.turn_back(env.splicer, index, response);
                     if status == 503 {
                         // RFC 3261 §16.7 step 6: what one callee cannot do now says nothing about
@@ -181,7 +185,8 @@ impl Context {
     fn turn_back(&self, splicer: &mut Splicer, index: usize, response: Message<'_>) {
         splicer.clear();
         pop_via(splicer, response);
-        if !rewrites_parties(self.route(&self.branches[index])) {
+        let rewrites = parties::rewrites(self.route(&self.branches[index]));
+        if !rewrites && self.parties.is_none() {
             return;
         }
         let request = self.message();
@@ -212,7 +217,10 @@ impl Context {
         match best {
             Some(best) if best.text.is_some() && (self.is_invite() || best.status != 408) => {
                 let status = if best.status == 503 { 500 } else { best.status };
-                let text = best.text.unwrap_or_default();
+                let mut text = best.text.unwrap_or_default().into_vec();
+                if matches!(status, 401 | 407) {
+                    self.challenges.add_to(best.branch, &mut text);
+                }
                 self.relay(env, status, |out| out.extend_from_slice(&text));
             }
             _ if self.cancelled => self.answer(env, 487, None, b""),
@@ -375,11 +383,10 @@ impl Context {
         matches!(self.server, Server::Invite(server) if server.state == ServerInvite::Accepted)
     }
 
-    /// Whether any branch rewrote From or To.
+    /// Whether From or To were rewritten on any branch.
     pub(crate) fn rewrites_parties(&self) -> bool {
-        self.branches
-            .iter()
-            .any(|branch| rewrites_parties(self.route(branch)))
+        let mut branches = self.branches.iter();
+        self.parties.is_some() || branches.any(|branch| parties::rewrites(self.route(branch)))
     }
 }
 

@@ -4,6 +4,8 @@
 use sigbox_wire::{Essentials, HeaderId, Message, Method, Scheme, Stored, Via};
 use smallvec::SmallVec;
 
+use crate::breadth;
+use crate::challenges::Challenges;
 use crate::clock::Instant;
 use crate::context::{Context, Phase, Server};
 use crate::core::Core;
@@ -14,6 +16,7 @@ use crate::flow::Flow;
 use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
+use crate::parties::Parties;
 use crate::secret::Fingerprint;
 use crate::slots::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
@@ -155,6 +158,14 @@ impl Core {
             }
             return self.refuse(arrival, status, &extra, out);
         }
+        let Some(breadth) = breadth::of(request) else {
+            self.counters().add(Counter::RejectMalformed);
+            return self.refuse(arrival, 400, b"", out);
+        };
+        if breadth == 0 {
+            self.counters().add(Counter::RejectMaxBreadth);
+            return self.refuse(arrival, 440, b"", out);
+        }
         if self.is_loop(request, read) {
             self.counters().add(Counter::RejectLoop);
             return self.refuse(arrival, 482, b"", out);
@@ -200,9 +211,16 @@ impl Core {
             next_route: 0,
             own_routes: routes.own,
             routed_listener: routes.listener,
+            parties: routes
+                .parties
+                .filter(|_| in_dialog)
+                .and_then(|recorded| Parties::read(recorded, request)),
             branches: SmallVec::new(),
             group_start: 0,
             best: None,
+            challenges: Challenges::default(),
+            moved: Vec::new(),
+            breadth,
             last: Vec::new(),
             cancelled: false,
         });
@@ -233,7 +251,10 @@ impl Core {
         let Some(uri) = &read.uri else {
             return refusal(400, Counter::RejectMalformed);
         };
-        if let Scheme::Other(_) = uri.scheme {
+        // A URN leads nowhere by itself, but a decider knows what it stands for (RFC 5031).
+        if let Scheme::Other(scheme) = uri.scheme
+            && !scheme.eq_ignore_ascii_case(b"urn")
+        {
             return refusal(416, Counter::RejectScheme);
         }
         let for_us = uri.user.is_none() && self.settings().owns(uri).is_some();

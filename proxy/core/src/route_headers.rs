@@ -3,6 +3,7 @@
 use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Splicer, Uri};
 
 use crate::flow::ListenerId;
+use crate::parties;
 use crate::plan::Hop;
 use crate::settings::{Listener, Settings};
 
@@ -14,6 +15,8 @@ pub(crate) struct RouteHeaders<'a> {
     pub(crate) listener: Option<ListenerId>,
     /// The value after those.
     pub(crate) next: Option<Next<'a>>,
+    /// What one of ours says about rewritten From and To.
+    pub(crate) parties: Option<&'a [u8]>,
 }
 
 /// A Route value that leads elsewhere.
@@ -75,6 +78,7 @@ impl<'a> RouteHeaders<'a> {
         mut listener: Option<ListenerId>,
         others: impl Iterator<Item = Result<NameAddr<'a>, Malformed>>,
     ) -> Self {
+        let mut parties = None;
         for route in others {
             let next = route.map_or(Next::Unreadable, |route| Next::Uri(route.parsed_uri().ok()));
             let named = match &next {
@@ -86,8 +90,12 @@ impl<'a> RouteHeaders<'a> {
                     own,
                     listener,
                     next: Some(next),
+                    parties,
                 };
             };
+            if let Next::Uri(Some(uri)) = &next {
+                parties = parties.or(uri.param(parties::PARAM).flatten());
+            }
             listener = named.or(listener);
             own += 1;
         }
@@ -95,6 +103,7 @@ impl<'a> RouteHeaders<'a> {
             own,
             listener,
             next: None,
+            parties,
         }
     }
 
@@ -135,7 +144,10 @@ pub(crate) fn edit_routes(splicer: &mut Splicer, request: Message<'_>, count: us
 pub(crate) fn is_from_strict_router(settings: &Settings, request: Message<'_>) -> bool {
     let is_recorded = |listener: &Listener| {
         let recorded = listener.record_route_value();
-        recorded.get(1..recorded.len().saturating_sub(1)) == Some(request.request_uri())
+        let uri = recorded.get(1..recorded.len().saturating_sub(1));
+        let rest = uri.and_then(|uri| request.request_uri().strip_prefix(uri));
+        // Perhaps with a parameter of ours.
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b";"))
     };
     request.has(HeaderId::Route) && settings.listeners.iter().any(is_recorded)
 }

@@ -23,6 +23,10 @@ pub struct Settings {
     pub server: Option<Box<str>>,
     /// Whether dialog-forming requests get a Record-Route (RFC 3261 §16.6 step 4).
     pub record_route: bool,
+    /// What becomes of requests that a plan routes.
+    pub role: Role,
+    /// What becomes of 3xx responses.
+    pub redirects: Redirects,
     /// Timer values.
     pub timers: Timers,
     /// Suspension.
@@ -47,6 +51,8 @@ impl Default for Settings {
             tenant: "default".into(),
             server: None,
             record_route: true,
+            role: Role::default(),
+            redirects: Redirects::default(),
             timers: Timers::default(),
             decision: DecisionSettings::default(),
             limits: Limits::default(),
@@ -56,6 +62,28 @@ impl Default for Settings {
             explain_fallback: false,
         }
     }
+}
+
+/// What the proxy does with a request that a rule or a decider routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Forwards it, as a stateful proxy (RFC 3261 §16).
+    #[default]
+    Proxy,
+    /// Answers it with 302 and the routes as contacts (RFC 3261 §8.3).
+    RedirectServer,
+}
+
+/// What becomes of a 3xx that a branch answers (RFC 3261 §16.7 step 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is a final response like any: the next routes, or the caller, get to see it.
+    #[default]
+    Relay,
+    /// Its contacts are tried before the routes that are left.
+    Follow,
+    /// The decider is asked again, with the contacts in what was tried.
+    Ask,
 }
 
 /// One listening socket.

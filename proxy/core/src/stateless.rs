@@ -10,6 +10,7 @@ use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::{Flow, ListenerId, Transport};
 use crate::forward::{edit_max_forwards, stamp_via, write_via};
+use crate::parties::Parties;
 use crate::plan::{Hop, HopHost};
 use crate::route_headers::{Next, RouteHeaders, edit_routes};
 use crate::secret::Fingerprint;
@@ -20,6 +21,7 @@ pub(crate) struct PendingAck {
     source: Flow,
     preferred: ListenerId,
     own_routes: usize,
+    parties: Option<Box<Parties>>,
     fingerprint: Fingerprint,
     transport: Transport,
     port: u16,
@@ -44,6 +46,8 @@ pub(crate) struct Ack<'a> {
     pub(crate) fingerprint: Fingerprint,
     /// How many leading Route values lead here.
     pub(crate) own_routes: usize,
+    /// The addresses of the other side.
+    pub(crate) parties: Option<Box<Parties>>,
     pub(crate) preferred: ListenerId,
 }
 
@@ -69,6 +73,7 @@ impl Ack<'_> {
                     source: *self.source,
                     preferred: self.preferred,
                     own_routes: self.own_routes,
+                    parties: self.parties.clone(),
                     fingerprint: self.fingerprint,
                     transport: hop.transport,
                     port,
@@ -102,6 +107,9 @@ impl Ack<'_> {
         edit_routes(&mut splicer, self.request, self.own_routes);
         stamp_via(&mut splicer, self.request, &self.read.via, self.source.peer);
         edit_max_forwards(&mut splicer, self.request, self.read.max_forwards);
+        if let Some(parties) = &self.parties {
+            parties.edit(&mut splicer, self.request);
+        }
         env.count(Counter::RequestsForwarded);
         env.send(flow, None, |out| splicer.finish(self.request.raw(), out));
         *env.splicer = splicer;
@@ -130,6 +138,7 @@ impl PendingAck {
                     source: &self.source,
                     fingerprint: self.fingerprint,
                     own_routes: self.own_routes,
+                    parties: self.parties.clone(),
                     preferred: self.preferred,
                 };
                 ack.send(env, self.transport, address);

@@ -100,6 +100,8 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         tenant: nats.as_ref().map_or("", |nats| nats.tenant.as_str()).into(),
         server: sections::server_header(&sip),
         record_route: sip.flag("record_route"),
+        role: sections::role(&sip),
+        redirects: sections::redirects(&sip),
         timers: sections::timers(&sip),
         decision: sections::decision(&decision),
         limits: sections::limits(&limits, &decision, runtime.shards),

@@ -92,6 +92,10 @@ keys! {
             "Names that also mean this proxy in a Request-URI or Route.";
         live "record_route" Flag = "true",
             "Stay in the path of dialogs (RFC 3261 §16.6).";
+        live "mode" Text("`\"proxy\"` or `\"redirect\"`") = "\"proxy\"",
+            "`redirect` makes a redirect server: what a rule or decider routes is answered with 302 and the routes as contacts (RFC 3261 §8.3).";
+        live "redirects" Text("`\"relay\"`, `\"follow\"` or `\"ask\"`") = "\"relay\"",
+            "What becomes of a 3xx that a target answers: the next route or the caller gets it, its contacts are tried before the routes that are left, or the decider is asked again with the contacts in `tried` (RFC 3261 §16.7).";
         live "server_header" Text("text") = "\"\"",
             "Server header of responses made here; empty sends none.";
         live "t1_ms" Millis(50, 5000) = "500",

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sigbox_contracts::Slug;
-use sigbox_core::{Class, DecisionSettings, Limits, Timers};
+use sigbox_core::{Class, DecisionSettings, Limits, Redirects, Role, Timers};
 
 use super::diagnostic::Diagnostic;
 use super::reader::Section;
@@ -70,6 +70,26 @@ pub(super) fn server_header(sip: &Section<'_>) -> Option<Box<str>> {
         })
     })
     .filter(|text| !text.is_empty())
+}
+
+/// `sip.mode`
+pub(super) fn role(sip: &Section<'_>) -> Role {
+    let role = sip.read("mode", |value| {
+        value.choice(&[("proxy", Role::Proxy), ("redirect", Role::RedirectServer)])
+    });
+    role.unwrap_or_default()
+}
+
+/// `sip.redirects`
+pub(super) fn redirects(sip: &Section<'_>) -> Redirects {
+    let redirects = sip.read("redirects", |value| {
+        value.choice(&[
+            ("relay", Redirects::Relay),
+            ("follow", Redirects::Follow),
+            ("ask", Redirects::Ask),
+        ])
+    });
+    redirects.unwrap_or_default()
 }
 
 /// The timers of `[sip]`.

@@ -368,6 +368,12 @@ fn write_tried(json: &mut Json<'_>, tried: &[Tried]) {
         }
         json.raw(r#","took_ms":"#);
         json.number(millis(tried.took));
+        if !tried.contacts.is_empty() {
+            json.raw(r#","contacts":"#);
+            write_list(json, tried.contacts.iter(), |json, contact| {
+                json.text(contact.as_bytes());
+            });
+        }
         json.raw("}");
     });
 }

@@ -21,6 +21,8 @@ pub struct Asked {
     pub budget: Duration,
     /// Statuses of the branches tried before.
     pub tried: Vec<u16>,
+    /// The contacts that they named.
+    pub contacts: Vec<String>,
     /// The tenant asked.
     pub tenant: String,
 }

@@ -14,6 +14,8 @@ pub struct Script {
     pub cancellable: bool,
     /// Does not answer anything.
     pub dead: bool,
+    /// Complete header lines that its final responses other than 2xx have besides.
+    pub extra: String,
 }
 
 impl Script {
@@ -41,7 +43,22 @@ impl Script {
             invite: invite.collect(),
             cancellable: true,
             dead: false,
+            extra: String::new(),
         }
+    }
+
+    /// The same, with another header line in refusals, given without its CRLF.
+    #[must_use]
+    pub fn with(mut self, line: &str) -> Self {
+        self.extra.push_str(line);
+        self.extra.push_str("\r\n");
+        self
+    }
+
+    /// Says at once that the callee is there.
+    pub fn redirects(contacts: &[&str]) -> Self {
+        let contact = |script: Self, uri: &&str| script.with(&format!("Contact: {uri}"));
+        contacts.iter().fold(Self::refuses(302), contact)
     }
 
     /// Hears nothing.
@@ -50,6 +67,7 @@ impl Script {
             invite: Vec::new(),
             cancellable: false,
             dead: true,
+            extra: String::new(),
         }
     }
 }
@@ -79,7 +97,17 @@ impl Callee {
         }
         let branch = branch_of(message);
         let tag = format!("tag-of-{}", self.address.ip());
-        let reply = |status| response_to(message, status, &tag, self.address);
+        let reply = |status| {
+            let text = response_to(message, status, &tag, self.address);
+            match status {
+                300.. => text.replacen(
+                    "\r\nContent-Length",
+                    &format!("\r\n{}Content-Length", self.script.extra),
+                    1,
+                ),
+                _ => text,
+            }
+        };
         match message.split(' ').next() {
             Some("ACK") | None => Vec::new(),
             Some("INVITE") => {

@@ -322,6 +322,11 @@ impl Sim {
             uri: String::from_utf8_lossy(suspended.request.request_uri()).into_owned(),
             budget: suspended.budget,
             tried: suspended.tried.iter().map(|tried| tried.status).collect(),
+            contacts: suspended
+                .tried
+                .iter()
+                .flat_map(|tried| tried.contacts.iter().map(|uri| uri.to_string()))
+                .collect(),
             tenant: suspended.tenant.to_string(),
         };
         let verdict = (self.decider)(suspended, &asked);

@@ -13,7 +13,8 @@ use crate::start_line::StartLine;
 /// What a datagram begins, as far as that must be known before anything is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begins {
-    /// It belongs to what is under way: a response, ACK, BYE, CANCEL, PRACK, or a request with a tag in To.
+    /// It belongs to what is under way: a response, ACK, BYE, CANCEL, PRACK, or a request with a tag in To. So does what
+    /// may never wait: a call to an emergency service.
     Nothing,
     /// An INVITE outside any dialog.
     Call,
@@ -30,8 +31,10 @@ impl Begins {
         if StartLine::is_response(first) {
             return Self::Nothing;
         }
-        let method = first.split(|byte| is_lws(*byte)).next().unwrap_or_default();
+        let mut words = first.split(|byte| is_lws(*byte));
+        let method = words.next().unwrap_or_default();
         let begins = match Method::from_bytes(method) {
+            Method::Invite if words.next().is_some_and(is_emergency) => return Self::Nothing,
             Method::Ack | Method::Bye | Method::Cancel | Method::Prack => return Self::Nothing,
             Method::Invite => Self::Call,
             _ => Self::Other,
@@ -41,6 +44,14 @@ impl Begins {
             _ => begins,
         }
     }
+}
+
+/// Whether a Request-URI is the URN of the emergency services or of one of them (RFC 5031 §4.2).
+fn is_emergency(uri: &[u8]) -> bool {
+    const SOS: &[u8] = b"urn:service:sos";
+    let start = uri.get(..SOS.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(SOS))
+        && matches!(uri.get(SOS.len()), None | Some(b'.'))
 }
 
 /// Whether a To header has a tag, behind the URI in brackets or behind the URI without.
@@ -78,6 +89,20 @@ mod tests {
             ("MESSAGE", "", Begins::Other),
         ] {
             assert_eq!(Begins::of(&request(method, to)), begins, "{method} {to}");
+        }
+    }
+
+    #[test]
+    fn an_emergency_call_does_not_wait() {
+        for (uri, begins) in [
+            ("urn:service:sos", Begins::Nothing),
+            ("URN:service:SOS.fire", Begins::Nothing),
+            ("urn:service:sosumi", Begins::Call),
+            ("urn:service:counseling", Begins::Call),
+            ("sip:urn:service:sos@example.com", Begins::Call),
+        ] {
+            let request = format!("INVITE {uri} SIP/2.0\r\nTo: <{uri}>\r\n\r\n");
+            assert_eq!(Begins::of(request.as_bytes()), begins, "{uri}");
         }
     }
 

@@ -26,7 +26,7 @@ fn a_whole_call() {
 }
 
 #[test]
-fn the_forwarded_request_is_the_received_one_but_for_what_rfc_3261_16_6_changes() {
+fn the_forwarded_request_is_the_received_one_but_for_what_a_proxy_must_change() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
     let bob = sim.callee(BOB, Script::rings());
     let invite = invite()
@@ -48,7 +48,7 @@ fn the_forwarded_request_is_the_received_one_but_for_what_rfc_3261_16_6_changes(
             "Via: ",
             &format!(
                 "Via: SIP/2.0/UDP 192.0.2.1:5060;branch={branch}\r\n\
-                 Record-Route: <sip:192.0.2.1:5060;lr>\r\nVia: "
+                 Record-Route: <sip:192.0.2.1:5060;lr>\r\nMax-Breadth: 60\r\nVia: "
             ),
             1,
         )
