@@ -11,6 +11,9 @@ KEEP ?=
 QUICK ?=
 CALLS_PER_SECOND ?= 1000
 SECONDS_LONG ?= 20
+# make soak SEEDS=1000000 FROM=0
+SEEDS ?= 100000
+FROM ?= 0
 
 .PHONY: help
 help: ## This list
@@ -43,6 +46,10 @@ lint: ## Formatting, clippy, dependencies, shell scripts
 .PHONY: fmt
 fmt: ## Format the Rust sources
 	cargo fmt --all
+
+.PHONY: soak
+soak: ## Random calls over a simulated network: SEEDS of them (default 100,000) from seed FROM
+	@cargo run --locked --release -p sigbox-testkit --example soak -- $(SEEDS) $(FROM)
 
 .PHONY: bench
 bench: ## sigbox beside Kamailio, written to docs/benchmarks.md, 45 minutes (QUICK=1: 2 minutes, not written there)

@@ -174,6 +174,85 @@ mod tests {
         text
     }
 
+    /// The same as a Mermaid diagram, which GitHub and others draw: arrows that change the state, and
+    /// what else each state answers.
+    fn diagram<S: Machine + std::fmt::Debug, E: Copy + std::fmt::Debug>(
+        name: &str,
+        states: &[S],
+        events: &[E],
+        on: impl Fn(S, E) -> Option<(S, Act)>,
+    ) -> String {
+        let mut text = format!("\n## {name}\n\n```mermaid\nstateDiagram-v2\n");
+        writeln!(text, "    [*] --> {:?}", states[0]).unwrap();
+        for (state, event) in states
+            .iter()
+            .flat_map(|state| events.iter().map(move |event| (state, event)))
+        {
+            if let Some((next, act)) = on(*state, *event) {
+                writeln!(text, "    {state:?} --> {next:?} : {event:?} / {act:?}").unwrap();
+            }
+        }
+        text + "```\n"
+    }
+
+    const PAGE: &str = "# The transaction machines\n\n\
+        What RFC 3261 §17 and RFC 6026 ask of transactions, as sigbox has it: an arrow is *event / act*. The\n\
+        tables behind it, with the timers of each state, are the snapshots in\n\
+        [proxy/core/src/snapshots](../proxy/core/src/snapshots). A test draws this page and compares; after a change\n\
+        on purpose, `UPDATE_DOC=1` lets it write the page anew.\n\n\
+        | act | is |\n|---|---|\n\
+        | Absorb | nothing: the message or timer goes no further |\n\
+        | Send | the response goes to the transport |\n\
+        | Resend | the last message goes out again |\n\
+        | Pass | the response or ACK goes to the proxy above |\n\
+        | AckAndPass | the response is acknowledged hop by hop, and goes to the proxy above |\n\
+        | Ack | the response is acknowledged again |\n\
+        | TimeOut | the proxy above hears that no final response came |\n\
+        | Fail | the proxy above hears that the request could not be sent |\n\
+        | End | the transaction is over |\n";
+
+    #[test]
+    fn diagrams() {
+        let page = [
+            PAGE.to_owned(),
+            diagram(
+                "INVITE server transaction",
+                ServerInvite::ALL,
+                server_invite::Event::ALL,
+                |s, e| s.on(e),
+            ),
+            diagram(
+                "INVITE client transaction",
+                ClientInvite::ALL,
+                client_invite::Event::ALL,
+                |s, e| s.on(e),
+            ),
+            diagram(
+                "Non-INVITE server transaction",
+                ServerNonInvite::ALL,
+                server_non_invite::Event::ALL,
+                |s, e| s.on(e),
+            ),
+            diagram(
+                "Non-INVITE client transaction",
+                ClientNonInvite::ALL,
+                client_non_invite::Event::ALL,
+                |s, e| s.on(e),
+            ),
+        ]
+        .concat();
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/transactions.md");
+        if std::env::var_os("UPDATE_DOC").is_some() {
+            std::fs::write(&path, &page).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            written, page,
+            "UPDATE_DOC=1 writes docs/transactions.md anew"
+        );
+    }
+
     #[test]
     fn tables() {
         insta::assert_snapshot!(

@@ -20,6 +20,7 @@ mod network;
 mod phone;
 mod replay;
 mod sim;
+mod soak;
 mod text;
 
 pub use decider::{Asked, Verdict, plans};
@@ -27,4 +28,5 @@ pub use network::Network;
 pub use phone::{Callee, Script};
 pub use replay::{Replay, Step};
 pub use sim::{Seen, Sim};
+pub use soak::World;
 pub use text::{Request, field, fields, response_to};
