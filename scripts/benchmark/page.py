@@ -180,7 +180,9 @@ def _overload(overload):
         ])
     columns = ["case", "capacity", "offered", "goodput", "refused", "failed or open", "BYE", "CANCEL", "INVITE to 200 p50, ms",
                "cores that the servers used", "lost by the generator"]
-    return _table("Overload", columns, rows, OVERLOAD)
+    # A case that was measured again after a change that only touches floods.
+    again = [f"*{run['case']}* was measured again at sigbox {run['sigbox']}, with `{run['command']}`.\n" for run in overload.get("again", [])]
+    return _table("Overload", columns, rows, "\n".join([OVERLOAD, *again]))
 
 
 def _behind(runs):
