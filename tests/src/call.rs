@@ -138,8 +138,10 @@ impl<'p> Call<'p> {
 #[derive(Debug)]
 pub struct Dialog<'p> {
     phone: &'p Phone,
-    local: String,
-    remote: String,
+    /// From of what this side asks.
+    pub local: String,
+    /// To of what this side asks.
+    pub remote: String,
     call_id: String,
     cseq: u32,
     /// Route values in the order in which they are visited.

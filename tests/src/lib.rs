@@ -21,7 +21,7 @@ pub mod stage;
 use std::time::Duration;
 
 pub use artifact::{repository, sample_file};
-pub use call::Call;
+pub use call::{Call, Dialog};
 pub use decider::{Answer, FakeDecider, Query};
 pub use message::Message;
 pub use metrics::Metrics;

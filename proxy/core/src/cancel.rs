@@ -1,13 +1,13 @@
-//! CANCEL, both ways (RFC 3261 §9, §16.10), and the ACK of a failed branch (§17.1.1.3).
+//! CANCEL, both ways (RFC 3261 §9, §16.10; its Reason RFC 3326), and the ACK of a failed branch (§17.1.1.3).
 
 use sigbox_wire::{HeaderId, Index, Message};
 
 use crate::branch;
-use crate::context::{Cancel, Client, Context, Phase};
+use crate::context::{Because, Cancel, Client, Context, Phase};
 use crate::counters::Counter;
 use crate::env::{Answer, Env, reply_flow};
 use crate::flow::Flow;
-use crate::forward::write_via;
+use crate::forward::{write_line, write_via};
 use crate::key::BranchToken;
 use crate::transaction::{Act, ClientInvite, ClientNonInvite, ClientNonInviteEvent, Timed};
 
@@ -27,13 +27,14 @@ impl Context {
             return;
         }
         self.cancelled = true;
+        self.cancel_reason = reason_lines(cancel);
         match self.phase {
             Phase::Deciding { .. } => {
                 self.withdraw_query(env);
                 self.answer(env, 487, None, b"");
             }
             Phase::Forwarding => {
-                self.cancel_open_branches(env);
+                self.cancel_open_branches(env, Because::Caller);
                 self.settle_group(env);
             }
             Phase::Done => {}
@@ -42,19 +43,21 @@ impl Context {
 
     /// Cancels every branch that has no final response yet. One that waits for its address is
     /// dropped; one that has heard nothing yet is cancelled with its first provisional response.
-    pub(crate) fn cancel_open_branches(&mut self, env: &mut Env<'_>) {
+    pub(crate) fn cancel_open_branches(&mut self, env: &mut Env<'_>, because: Because) {
         for index in 0..self.branches.len() {
             if self.branches[index].is_open() {
-                self.cancel_branch(env, index);
+                self.cancel_branch(env, index, because);
             }
         }
     }
 
-    /// Cancels one branch.
-    pub(crate) fn cancel_branch(&mut self, env: &mut Env<'_>, index: usize) {
+    /// Cancels one branch. Of several causes the first counts.
+    pub(crate) fn cancel_branch(&mut self, env: &mut Env<'_>, index: usize, because: Because) {
         let branch = &mut self.branches[index];
-        if !matches!(branch.cancel, Cancel::No | Cancel::Wanted) {
-            return;
+        match branch.cancel {
+            Cancel::No => branch.because = because,
+            Cancel::Wanted => {}
+            Cancel::Sent(_) => return,
         }
         match &mut branch.client {
             Client::Resolving => {
@@ -106,9 +109,30 @@ impl Context {
             |out| branch::write(secret, shard, token, out),
             &mut via,
         );
+        let mut reason = Vec::new();
+        self.write_reason(index, &mut reason);
         env.send(flow, None, |out| {
-            write_hop_by_hop("CANCEL", &request, &via, None, out)
+            write_hop_by_hop("CANCEL", &request, &via, None, &reason, out)
         });
+    }
+
+    /// The caller's own Reason, or what ended the search for it here.
+    fn write_reason(&self, index: usize, out: &mut Vec<u8>) {
+        match self.branches[index].because {
+            Because::Caller => out.extend_from_slice(&self.cancel_reason),
+            Because::Status(status) => {
+                let text = match status {
+                    // Phones that read it do not count such a call as missed.
+                    200..300 => "Call completed elsewhere",
+                    status => sigbox_wire::reason_phrase(status),
+                };
+                write_line(
+                    out,
+                    "Reason",
+                    &format!("SIP;cause={status};text=\"{text}\""),
+                );
+            }
+        }
     }
 
     /// A response to our CANCEL: it only stops the retransmissions.
@@ -165,7 +189,7 @@ impl Context {
         );
         let to = response.header(HeaderId::To)?.value;
         let bytes = env.send(flow, None, |out| {
-            write_hop_by_hop("ACK", &request, &via, Some(to), out)
+            write_hop_by_hop("ACK", &request, &via, Some(to), b"", out)
         });
         Some((flow, bytes))
     }
@@ -181,12 +205,13 @@ impl Context {
 
 /// A request that lives on one hop only and repeats the one it belongs to: Request-URI, Route set,
 /// From, Call-ID and CSeq number are the request's; To is the request's or the response's; the one
-/// Via is ours (RFC 3261 §9.1, §17.1.1.3).
+/// Via is ours (RFC 3261 §9.1, §17.1.1.3). `extra` are complete lines.
 fn write_hop_by_hop(
     method: &str,
     request: &[u8],
     via: &[u8],
     to: Option<&[u8]>,
+    extra: &[u8],
     out: &mut Vec<u8>,
 ) {
     // What was forwarded may be over the limits that what came in was within: it has our headers.
@@ -224,5 +249,15 @@ fn write_hop_by_hop(
     if let Ok(cseq) = request.cseq() {
         line(out, "CSeq", format!("{} {method}", cseq.number).as_bytes());
     }
+    out.extend_from_slice(extra);
     out.extend_from_slice(b"Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+}
+
+/// The Reason headers of a request.
+fn reason_lines(request: Message<'_>) -> Box<[u8]> {
+    let lines = request.all(HeaderId::Reason);
+    lines
+        .flat_map(|header| &request.raw()[header.line])
+        .copied()
+        .collect()
 }

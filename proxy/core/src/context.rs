@@ -75,6 +75,8 @@ pub(crate) struct Context {
     pub(crate) last: Vec<u8>,
     /// The caller sent CANCEL.
     pub(crate) cancelled: bool,
+    /// The Reason headers of that CANCEL, complete lines.
+    pub(crate) cancel_reason: Box<[u8]>,
 }
 
 /// What is known about the decision on a request.
@@ -162,6 +164,8 @@ pub(crate) struct Branch {
     /// Where it was sent; known once its address is.
     pub(crate) flow: Option<Flow>,
     pub(crate) cancel: Cancel,
+    /// Why it is cancelled, once it is.
+    pub(crate) because: Because,
     pub(crate) sent_at: Instant,
     /// The ACK of its final response, for retransmissions of that.
     pub(crate) ack: Option<Box<[u8]>>,
@@ -187,6 +191,15 @@ pub(crate) enum Cancel {
     /// Held until a provisional response comes (RFC 3261 §9.1).
     Wanted,
     Sent(Timed<ClientNonInvite>),
+}
+
+/// Why a branch is cancelled, for the CANCEL's Reason (RFC 3326 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// The caller gave up, and may have said why.
+    Caller,
+    /// This final status: of another branch, or 408 of a timer here.
+    Status(u16),
 }
 
 impl Branch {

@@ -403,13 +403,7 @@ impl Core {
         let Some(until) = context.lingers_until().filter(|until| *until > now) else {
             return self.store.terminate(key);
         };
-        if context.rewrites_parties() {
-            // Late 2xx must be turned back, which needs the whole request.
-            self.store.put(key, context);
-            self.store.arm(now, key, until);
-        } else {
-            self.store.linger(now, key, &context, until);
-        }
+        self.store.linger(now, key, &context, until);
     }
 
     /// Forwards the ACK of a 2xx.

@@ -7,7 +7,7 @@ use sigbox_wire::{HeaderId, Message, Splicer, Via, write_decimal};
 use crate::branch;
 use crate::breadth;
 use crate::clock::Instant;
-use crate::context::{Best, Branch, Cancel, Client, Context, Phase};
+use crate::context::{Because, Best, Branch, Cancel, Client, Context, Phase};
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::{Flow, ListenerId};
@@ -80,6 +80,7 @@ impl Context {
             client: Client::Resolving,
             flow: None,
             cancel: Cancel::No,
+            because: Because::Caller,
             ack: None,
             sent_at: env.now,
             outcome: 0,

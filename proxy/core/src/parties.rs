@@ -129,6 +129,40 @@ pub(crate) fn rewrite(splicer: &mut Splicer, request: Message<'_>, edits: &Heade
     }
 }
 
+/// The From and To of a request as its sender knows them, for [`turn_back`].
+pub(crate) fn senders(request: Message<'_>) -> Vec<u8> {
+    let value = |id| request.header(id).map_or(&b""[..], |header| header.value);
+    let (from, to) = (value(HeaderId::From), value(HeaderId::To));
+    // No header line is longer than a datagram.
+    let length = (from.len() as u16).to_be_bytes();
+    [&length[..], from, to].concat()
+}
+
+/// Collects the edits that give a response the From and To of the request's [`senders`]. A tag that
+/// the request's To had not is kept.
+pub(crate) fn turn_back(splicer: &mut Splicer, response: Message<'_>, senders: &[u8]) {
+    let both = senders
+        .split_first_chunk()
+        .and_then(|(length, both)| both.split_at_checked(u16::from_be_bytes(*length).into()));
+    let Some((from, to)) = both else {
+        return;
+    };
+    if let Some(header) = response.header(HeaderId::From) {
+        splicer.replace(header.value_range, |out| out.extend_from_slice(from));
+    }
+    if let Some(header) = response.header(HeaderId::To) {
+        let tag = response.to().ok().and_then(|to| to.tag());
+        let had_tag = NameAddr::parse(to).is_ok_and(|to| to.tag().is_some());
+        splicer.replace(header.value_range, |out| {
+            out.extend_from_slice(to);
+            if let Some(tag) = tag.filter(|_| !had_tag) {
+                out.extend_from_slice(b";tag=");
+                out.extend_from_slice(tag);
+            }
+        });
+    }
+}
+
 /// Whether a route rewrites From or To, so that responses must be turned back.
 pub(crate) fn rewrites(route: Option<&Route>) -> bool {
     route

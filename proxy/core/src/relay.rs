@@ -2,7 +2,7 @@
 
 use sigbox_wire::{HeaderId, Message, Splicer};
 
-use crate::context::{Branch, Cancel, Client, Context, LOOKUP, Phase, Server};
+use crate::context::{Because, Branch, Cancel, Client, Context, LOOKUP, Phase, Server};
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::parties;
@@ -103,7 +103,8 @@ impl Context {
             }
             _ => {
                 env.count(Counter::DropLateResponse);
-                self.cancel_branch(env, index);
+                let because = if self.is_accepted() { 200 } else { 408 };
+                self.cancel_branch(env, index, Because::Status(because));
             }
         }
     }
@@ -114,7 +115,10 @@ impl Context {
         let timers = self.timers(&self.branches[index], &env.settings.timers);
         let branch = &mut self.branches[index];
         match (&branch.cancel, &mut branch.client) {
-            (Cancel::Wanted, _) => self.cancel_branch(env, index),
+            (Cancel::Wanted, _) => {
+                let because = branch.because;
+                self.cancel_branch(env, index, because);
+            }
             (Cancel::No, Client::Invite(client)) if status > 100 => {
                 client.deadline = Some(env.now + timers.fr_inv);
             }
@@ -142,7 +146,7 @@ impl Context {
                 }
                 self.relay_response(env, index, response);
                 // Also when this branch was given up long ago (RFC 3261 §16.7 step 10).
-                self.cancel_open_branches(env);
+                self.cancel_open_branches(env, Because::Status(200));
             }
             _ => {
                 if self.branches[index].is_open() && self.on_redirect(env, index, response) {
@@ -163,7 +167,7 @@ impl Context {
                     env.splicer.finish(response.raw(), &mut text);
                     self.conclude(index, status, Some(text.into_boxed_slice()));
                     if status >= 600 {
-                        self.cancel_open_branches(env);
+                        self.cancel_open_branches(env, Because::Status(status));
                     }
                     self.settle_group(env);
                 }
@@ -189,26 +193,7 @@ impl Context {
         if !rewrites && self.parties.is_none() {
             return;
         }
-        let request = self.message();
-        if let (Some(new), Some(old)) = (
-            response.header(HeaderId::From),
-            request.header(HeaderId::From),
-        ) {
-            splicer.replace(new.value_range, |out| out.extend_from_slice(old.value));
-        }
-        if let (Some(new), Some(old)) =
-            (response.header(HeaderId::To), request.header(HeaderId::To))
-        {
-            let tag = response.to().ok().and_then(|to| to.tag());
-            let had_tag = request.to().is_ok_and(|to| to.tag().is_some());
-            splicer.replace(new.value_range, |out| {
-                out.extend_from_slice(old.value);
-                if let Some(tag) = tag.filter(|_| !had_tag) {
-                    out.extend_from_slice(b";tag=");
-                    out.extend_from_slice(tag);
-                }
-            });
-        }
+        parties::turn_back(splicer, response, &parties::senders(self.message()));
     }
 
     /// The search is over: the best of what came goes upstream (RFC 3261 §16.7 step 6).
@@ -309,7 +294,7 @@ impl Context {
                 // It does not even answer the CANCEL: over (RFC 3261 §9.1).
                 self.enter_client(env, index, ClientInvite::Terminated);
             } else {
-                self.cancel_branch(env, index);
+                self.cancel_branch(env, index, Because::Status(408));
             }
         }
         self.conclude(index, 408, None);

@@ -223,6 +223,7 @@ impl Core {
             breadth,
             last: Vec::new(),
             cancelled: false,
+            cancel_reason: Box::default(),
         });
         let key = self.store().reserve(fingerprint);
         let (mut env, _) = self.env(now, key, out);

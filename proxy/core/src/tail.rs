@@ -2,13 +2,14 @@
 
 mod record;
 
-use sigbox_wire::{Message, Splicer};
+use sigbox_wire::Message;
 
 use self::record::Acks;
 use crate::context::Context;
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::Flow;
+use crate::parties;
 use crate::relay::pop_via;
 use crate::segments::{Record, Segments};
 
@@ -19,8 +20,9 @@ pub(crate) struct Tail<'a> {
     cseq: u32,
     /// Where responses go.
     upstream: Flow,
-    /// The final response to a request other than INVITE; empty on a reliable transport.
-    response: &'a [u8],
+    /// The final response to a request other than INVITE, empty on a reliable transport; of an INVITE,
+    /// the caller's From and To when they were rewritten.
+    kept: &'a [u8],
     /// The ACKs of branches that failed.
     acks: Acks<'a>,
 }
@@ -42,9 +44,14 @@ impl<'a> Tail<'a> {
             (true, false) => Kind::Confirmed,
             (false, _) => Kind::NonInvite,
         };
-        let response = match kind {
+        let senders = match kind {
+            Kind::NonInvite => Vec::new(),
+            _ if context.rewrites_parties() => parties::senders(context.message()),
+            Kind::Accepted | Kind::Confirmed => Vec::new(),
+        };
+        let kept = match kind {
             Kind::NonInvite => &context.last[..],
-            Kind::Accepted | Kind::Confirmed => &[],
+            Kind::Accepted | Kind::Confirmed => &senders[..],
         };
         let acks = || {
             let branches = context.branches.iter().enumerate();
@@ -52,8 +59,8 @@ impl<'a> Tail<'a> {
                 Some((index as u8, branch.flow?, branch.ack.as_deref()?))
             })
         };
-        segments.push(record::longest(response, acks()), |out| {
-            record::write(kind, context.cseq, &context.upstream, response, acks(), out);
+        segments.push(record::longest(kept, acks()), |out| {
+            record::write(kind, context.cseq, &context.upstream, kept, acks(), out);
         })
     }
 
@@ -65,10 +72,10 @@ impl<'a> Tail<'a> {
     /// The request came again.
     pub(crate) fn on_retransmission(&self, env: &mut Env<'_>) {
         env.count(Counter::RetransmissionReceived);
-        if !self.response.is_empty() {
+        if self.kind == Kind::NonInvite && !self.kept.is_empty() {
             env.count(Counter::RetransmissionSent);
             env.send(self.upstream, None, |out| {
-                out.extend_from_slice(self.response);
+                out.extend_from_slice(self.kept);
             });
         }
     }
@@ -101,7 +108,13 @@ impl<'a> Tail<'a> {
             (Kind::Accepted | Kind::Confirmed, 200..300) if invite && leads_back => {
                 env.count(Counter::RetransmissionReceived);
                 let mut splicer = std::mem::take(env.splicer);
-                relay(&mut splicer, env, self.upstream, response);
+                splicer.clear();
+                pop_via(&mut splicer, response);
+                parties::turn_back(&mut splicer, response, self.kept);
+                env.count(Counter::Sent2xx);
+                env.send(self.upstream, None, |out| {
+                    splicer.finish(response.raw(), out);
+                });
                 *env.splicer = splicer;
             }
             (_, 300..) if invite => {
@@ -113,11 +126,4 @@ impl<'a> Tail<'a> {
             _ => env.count(Counter::DropLateResponse),
         }
     }
-}
-
-fn relay(splicer: &mut Splicer, env: &mut Env<'_>, upstream: Flow, response: Message<'_>) {
-    splicer.clear();
-    pop_via(splicer, response);
-    env.count(Counter::Sent2xx);
-    env.send(upstream, None, |out| splicer.finish(response.raw(), out));
 }

@@ -3,13 +3,17 @@
 //! - At most one final response other than 2xx goes upstream for one transaction, and none after
 //!   a 2xx. (RFC 3261 §16.7: a 2xx may follow, and may be several.)
 //! - No CANCEL goes to a branch that has sent no provisional response.
+//! - A final response other than 2xx to an INVITE of ours is acknowledged as often as it comes, not
+//!   more; an ACK that nothing was answered for is never sent.
+//! - A forwarded request has the headers that came, byte for byte and in their order, but for those
+//!   that a proxy changes ([`CHANGED`]). Only where no plan edits headers.
 //! - Every response goes to whom its Via names.
 //! - Nothing sent fails to parse.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
-use sigbox_wire::{Index, Limits, Message, Method};
+use sigbox_wire::{HeaderId, Index, Limits, Message, Method};
 
 /// The caller's branch, and the method.
 type ServerTransaction = (Vec<u8>, Vec<u8>);
@@ -17,9 +21,29 @@ type ServerTransaction = (Vec<u8>, Vec<u8>);
 /// The status, and the bytes.
 type FinalResponse = (u16, Vec<u8>);
 
+/// Headers that a proxy adds to, takes from, or rewrites.
+const CHANGED: [HeaderId; 7] = [
+    HeaderId::Via,
+    HeaderId::RecordRoute,
+    HeaderId::Route,
+    HeaderId::MaxForwards,
+    HeaderId::MaxBreadth,
+    HeaderId::From,
+    HeaderId::To,
+];
+
+/// The branches of client transactions of the proxy.
+const STATEFUL: &[u8] = b"z9hG4bKsb";
+
 /// What has been seen so far.
 #[derive(Default)]
 pub(crate) struct Invariants {
+    /// No plan edits headers.
+    pub(crate) is_exact: bool,
+    /// The headers of requests that came, by Call-ID and CSeq, without those in [`CHANGED`].
+    received: HashMap<(Vec<u8>, Vec<u8>), Vec<u8>>,
+    /// Final responses other than 2xx by branch, less the ACKs for them.
+    unacknowledged: HashMap<Vec<u8>, u32>,
     finals: HashMap<ServerTransaction, FinalResponse>,
     /// Branches of ours that heard a provisional response.
     provisional: HashSet<Vec<u8>>,
@@ -33,6 +57,15 @@ impl Invariants {
             return;
         }
         let message = Message::new(bytes, &index);
+        if message.is_request() {
+            self.received.insert(name(message), kept(message));
+        } else if message.status() >= 300
+            && let Ok(cseq) = message.cseq()
+            && cseq.method == Method::Invite
+            && let Some(branch) = message.via().ok().and_then(|via| via.branch())
+        {
+            *self.unacknowledged.entry(branch.to_vec()).or_default() += 1;
+        }
         if (100..200).contains(&message.status())
             && let Some(branch) = message.via().ok().and_then(|via| via.branch())
         {
@@ -55,6 +88,17 @@ impl Invariants {
                     self.provisional.contains(&branch),
                     "a CANCEL to {to} before any provisional response:\n{shown}"
                 );
+            } else if message.method() == Method::Ack && branch.starts_with(STATEFUL) {
+                let finals = self.unacknowledged.get_mut(&branch);
+                let left = finals.and_then(|finals| Some((finals.checked_sub(1)?, finals)));
+                let Some((left, finals)) = left else {
+                    panic!("an ACK for which nothing was answered:\n{shown}");
+                };
+                *finals = left;
+            } else if self.is_exact
+                && let Some(came) = self.received.get(&name(message))
+            {
+                assert!(*came == kept(message), "headers were changed:\n{shown}");
             }
             return;
         }
@@ -78,4 +122,22 @@ impl Invariants {
         self.finals
             .insert((branch, method), (status, bytes.to_vec()));
     }
+}
+
+/// Call-ID and CSeq.
+fn name(message: Message<'_>) -> (Vec<u8>, Vec<u8>) {
+    let cseq = message.header(HeaderId::CSeq);
+    let cseq = cseq.map_or(&b""[..], |header| header.value);
+    (message.call_id().to_vec(), cseq.to_vec())
+}
+
+/// The header lines that nobody on the way may touch.
+fn kept(message: Message<'_>) -> Vec<u8> {
+    let lines = message
+        .headers()
+        .filter(|header| !CHANGED.contains(&header.id));
+    lines
+        .flat_map(|header| &message.raw()[header.line])
+        .copied()
+        .collect()
 }

@@ -24,7 +24,7 @@ mod soak;
 mod text;
 
 pub use decider::{Asked, Verdict, plans};
-pub use network::Network;
+pub use network::{Network, Partition};
 pub use phone::{Callee, Script};
 pub use replay::{Replay, Step};
 pub use sim::{Seen, Sim};

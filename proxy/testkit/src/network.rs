@@ -1,5 +1,6 @@
 //! What the network does to a datagram.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Chances are in percent; the same for every datagram in either direction.
@@ -15,6 +16,24 @@ pub struct Network {
     pub duplication: u64,
     /// Seed of all of it.
     pub seed: u64,
+}
+
+/// A phone that nothing reaches and that reaches nobody for a while; nobody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Whom.
+    pub phone: SocketAddr,
+    /// From when, in milliseconds since the start.
+    pub from_ms: u64,
+    /// Until when.
+    pub until_ms: u64,
+}
+
+impl Partition {
+    /// Whether it parts `phone` from the proxy at that time.
+    pub(crate) fn parts(&self, phone: SocketAddr, now_ms: u64) -> bool {
+        self.phone == phone && (self.from_ms..self.until_ms).contains(&now_ms)
+    }
 }
 
 impl Default for Network {

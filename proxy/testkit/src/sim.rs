@@ -12,7 +12,7 @@ use sigbox_core::{
 
 use crate::decider::{Asked, Verdict};
 use crate::invariants::Invariants;
-use crate::network::Network;
+use crate::network::{Network, Partition};
 use crate::phone::{Callee, Script};
 
 /// Where the simulated proxy listens.
@@ -26,6 +26,8 @@ pub struct Sim {
     pub core: Core,
     /// What the network does.
     pub network: Network,
+    /// When which phone is out of reach.
+    pub partitions: Vec<Partition>,
     /// Every query so far.
     pub asked: Vec<Asked>,
     /// Tokens of withdrawn queries.
@@ -101,6 +103,7 @@ impl Sim {
         Self {
             core,
             network: Network::default(),
+            partitions: Vec::new(),
             asked: Vec::new(),
             withdrawn: Vec::new(),
             unreachable: Vec::new(),
@@ -123,6 +126,11 @@ impl Sim {
         })
     }
 
+    /// No plan edits headers here: what is forwarded must be what came.
+    pub fn expect_exact_headers(&mut self) {
+        self.invariants.is_exact = true;
+    }
+
     /// Puts a phone that plays `script` at `address`.
     pub fn callee(&mut self, address: &str, script: Script) -> SocketAddr {
         let address = address.parse().unwrap();
@@ -133,6 +141,9 @@ impl Sim {
     /// Sends from `from` to the proxy.
     pub fn send(&mut self, from: SocketAddr, text: impl Into<String>) {
         let text = text.into();
+        if self.is_parted(from) {
+            return;
+        }
         for delay in self.network.fates() {
             self.schedule(delay, Event::ToProxy(from, text.clone()));
         }
@@ -209,6 +220,12 @@ impl Sim {
     /// The virtual time.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    fn is_parted(&self, phone: SocketAddr) -> bool {
+        let now_ms = self.now.as_millis();
+        let mut partitions = self.partitions.iter();
+        partitions.any(|partition| partition.parts(phone, now_ms))
     }
 
     fn schedule(&mut self, delay: Duration, event: Event) {
@@ -291,6 +308,9 @@ impl Sim {
                         if let Some(branch) = branch {
                             self.schedule(Duration::ZERO, Event::SendFailed(branch));
                         }
+                        continue;
+                    }
+                    if self.is_parted(flow.peer) {
                         continue;
                     }
                     for delay in self.network.fates() {

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_core::{
-    Action, Condition, Failover, FallbackCause, HeaderEdits, Party, Plan, Redirects, Route,
-    RoutePlan, Rule, Rules, Settings,
+    Action, Condition, Counter, Failover, FallbackCause, HeaderEdits, Party, Plan, Redirects,
+    Route, RoutePlan, Rule, Rules, Settings,
 };
 
-use crate::{Network, Request, Script, Sim, Verdict, plans};
+use crate::{Network, Partition, Request, Script, Sim, Verdict, plans};
 
 const CALLER: &str = "192.0.2.10:5060";
 const PHONES: [&str; 4] = ["192.0.2.20", "192.0.2.30", "192.0.2.40", "192.0.2.50"];
@@ -32,6 +32,8 @@ pub struct World {
     /// `INVITE` or `MESSAGE`.
     method: &'static str,
     network: Network,
+    /// When which phone is out of reach.
+    partitions: Vec<Partition>,
     /// Which phones cannot be sent to.
     unreachable: Vec<usize>,
     phones: [Phone; PHONES.len()],
@@ -106,6 +108,16 @@ impl Draw {
 
     fn steps(&mut self, one_in: u64) -> Vec<u64> {
         (0..STEPS).filter(|_| self.one_in(one_in)).collect()
+    }
+
+    fn partition(&mut self) -> Partition {
+        let from_ms = self.below(6_000);
+        let phone = PHONES[self.below(4) as usize];
+        Partition {
+            phone: format!("{phone}:5060").parse().expect("an address"),
+            from_ms,
+            until_ms: from_ms + self.below(40_000),
+        }
     }
 
     fn phone(&mut self) -> Phone {
@@ -224,6 +236,7 @@ impl World {
                 duplication: draw.below(2) * 20,
                 ..Network::default()
             },
+            partitions: (0..draw.below(3)).map(|_| draw.partition()).collect(),
             unreachable: (0..PHONES.len()).filter(|_| draw.one_in(12)).collect(),
             phones: std::array::from_fn(|_| draw.phone()),
             answers: (0..max_attempts).map(|_| draw.answer()).collect(),
@@ -292,7 +305,9 @@ impl World {
                 None => Verdict::Silent,
             }
         });
+        sim.expect_exact_headers();
         sim.network = self.network;
+        sim.partitions.clone_from(&self.partitions);
         sim.names.insert(
             "gw.example.net".into(),
             vec!["192.0.2.50".parse().expect("an address")],
@@ -332,10 +347,10 @@ impl World {
         if self.cancels.contains(&step) {
             sim.send(caller, request.hop_by_hop("CANCEL", None).text());
         }
-        let finals = sim.seen(caller).iter().filter(|seen| {
+        let mut finals = sim.seen(caller).iter().filter(|seen| {
             seen.status() >= 200 && seen.text.contains(&format!("CSeq: 1 {}\r\n", self.method))
         });
-        let Some(answer) = finals.last().map(|seen| seen.text.clone()) else {
+        let Some(answer) = finals.next_back().map(|seen| seen.text.clone()) else {
             if self.repeats.contains(&step) {
                 sim.send(caller, request.text());
             }
@@ -361,6 +376,13 @@ impl World {
             0,
             "transactions are left; nothing was said after {heard_ms} ms"
         );
+        // Each query came to one end, and one only.
+        let count = |counter| sim.count(counter);
+        let ends = count(Counter::Decided)
+            + count(Counter::DecidedFallback)
+            + count(Counter::DecidedCancelled);
+        let asked = count(Counter::Queries) + count(Counter::FallbackCapacity);
+        assert_eq!(ends, asked, "queries and what came of them");
         let first = format!("CSeq: 1 {}\r\n", self.method);
         let is_final = |seen: &&crate::Seen| seen.status() >= 200 && seen.text.contains(&first);
         let finals = sim.seen(caller).iter().filter(is_final);
@@ -369,7 +391,7 @@ impl World {
             "there was no final response, only {:?}",
             sim.labels(caller)
         );
-        if self.network.loss > 0 || self.method != "INVITE" {
+        if self.network.loss > 0 || !self.partitions.is_empty() || self.method != "INVITE" {
             return;
         }
         let mut finals = sim.seen(caller).iter().filter(is_final);
@@ -414,6 +436,7 @@ impl World {
         less(&|world| take(&mut world.network.duplication));
         less(&|world| take(&mut world.network.jitter));
         less(&|world| take(&mut world.unreachable));
+        less(&|world| take(&mut world.partitions));
         less(&|world| take(&mut world.repeats));
         less(&|world| take(&mut world.hangs_up));
         less(&|world| take(&mut world.cancels));

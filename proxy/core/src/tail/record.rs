@@ -22,11 +22,8 @@ const FLOW: usize = 1 + 2 + 8 + 16 + 2;
 const LENGTH: usize = 4;
 
 /// How many bytes [`write`] writes, at most.
-pub(super) fn longest<'a>(
-    response: &[u8],
-    acks: impl Iterator<Item = (u8, Flow, &'a [u8])>,
-) -> usize {
-    let own = 1 + 4 + FLOW + LENGTH + response.len() + 1;
+pub(super) fn longest<'a>(kept: &[u8], acks: impl Iterator<Item = (u8, Flow, &'a [u8])>) -> usize {
+    let own = 1 + 4 + FLOW + LENGTH + kept.len() + 1;
     own + acks
         .map(|(_, _, text)| 1 + FLOW + LENGTH + text.len())
         .sum::<usize>()
@@ -37,7 +34,7 @@ pub(super) fn write<'a>(
     kind: Kind,
     cseq: u32,
     upstream: &Flow,
-    response: &[u8],
+    kept: &[u8],
     acks: impl Iterator<Item = (u8, Flow, &'a [u8])>,
     out: &mut Vec<u8>,
 ) {
@@ -48,7 +45,7 @@ pub(super) fn write<'a>(
     });
     out.extend_from_slice(&cseq.to_ne_bytes());
     write_flow(upstream, out);
-    write_text(response, out);
+    write_text(kept, out);
     let count = out.len();
     out.push(0);
     for (index, flow, text) in acks {
@@ -70,7 +67,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Tail<'_>> {
     };
     let cseq = u32::from_ne_bytes(reader.array()?);
     let upstream = reader.flow()?;
-    let response = reader.text()?;
+    let kept = reader.text()?;
     let count = reader.byte()?;
     let acks = Acks {
         count,
@@ -80,7 +77,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Tail<'_>> {
         kind,
         cseq,
         upstream,
-        response,
+        kept,
         acks,
     })
 }
@@ -187,18 +184,18 @@ mod tests {
         let texts = [&b""[..], b"SIP/2.0 200 OK\r\n\r\n", &[7; 70_000]];
         for (number, upstream) in flows.iter().enumerate() {
             for kind in [Kind::Accepted, Kind::Confirmed, Kind::NonInvite] {
-                for response in texts {
+                for kept in texts {
                     let acks = || (0..number).map(|at| (at as u8 * 127, flows[at], texts[at % 3]));
                     let mut out = Vec::new();
-                    write(kind, 0x8000_0001, upstream, response, acks(), &mut out);
-                    assert!(out.len() <= longest(response, acks()));
+                    write(kind, 0x8000_0001, upstream, kept, acks(), &mut out);
+                    assert!(out.len() <= longest(kept, acks()));
                     out.extend_from_slice(b"the next record");
 
                     let tail = read(&out).unwrap();
                     assert_eq!(tail.kind, kind);
                     assert_eq!(tail.cseq, 0x8000_0001);
                     assert_eq!(tail.upstream, *upstream);
-                    assert_eq!(tail.response, response);
+                    assert_eq!(tail.kept, kept);
                     assert!(tail.acks.eq(acks()));
                 }
             }

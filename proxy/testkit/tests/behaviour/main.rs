@@ -44,6 +44,7 @@ mod non_invite_responses;
 mod options_to_proxy;
 mod path_per_binding;
 mod random_calls;
+mod reason;
 mod redirect_and_reject;
 mod redirect_server;
 mod redirected;

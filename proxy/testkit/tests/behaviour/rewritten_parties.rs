@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use sigbox_core::{HeaderEdits, Party, Route, Settings};
-use sigbox_testkit::{Request, Script, Sim, field, plans};
+use sigbox_testkit::{Request, Script, Sim, field, plans, response_to};
 
 use crate::world::*;
 
@@ -57,8 +57,8 @@ fn from_bob(sim: &Sim, method: &str, cseq: u32) -> Request {
 
 /// The last message with that label at a phone.
 fn last(sim: &Sim, phone: SocketAddr, label: &str) -> String {
-    let seen = sim.seen(phone).iter().filter(|seen| seen.label() == label);
-    seen.last().unwrap().text.clone()
+    let mut seen = sim.seen(phone).iter().filter(|seen| seen.label() == label);
+    seen.next_back().unwrap().text.clone()
 }
 
 #[test]
@@ -127,4 +127,25 @@ fn the_caller_may_hang_up_too_and_through_a_second_core() {
     acknowledge(&mut sim, &invite);
     sim.run_to_end();
     other.run_to_end();
+}
+
+#[test]
+fn a_2xx_that_comes_again_long_after_is_turned_back_too() {
+    let mut sim = rewriting(true);
+    let invite = call(&mut sim, ms(100));
+    let answer = last(&sim, bob(), "INVITE");
+    let again = response_to(&answer, 200, "tag-of-192.0.2.20", bob());
+    for _ in 0..2 {
+        sim.send(bob(), again.clone());
+        sim.run_for(secs(1));
+        assert_eq!(sim.core.live(), 0);
+    }
+    let answers = sim
+        .seen(alice())
+        .iter()
+        .filter(|seen| seen.label() == "200");
+    let seen: Vec<_> = answers.map(|seen| parties(&seen.text)).collect();
+    assert_eq!(seen, [[CALLER, CALLEE]; 3]);
+    acknowledge(&mut sim, &invite);
+    sim.run_to_end();
 }
