@@ -9,6 +9,7 @@
 
 mod kept;
 mod malformed;
+mod other_parser;
 mod properties;
 mod reading;
 mod replying;
