@@ -253,11 +253,16 @@ fn write_hop_by_hop(
     out.extend_from_slice(b"Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
 }
 
-/// The Reason headers of a request.
+/// The Reason headers of a request, as far as they say it shortly.
 fn reason_lines(request: Message<'_>) -> Box<[u8]> {
+    const MOST: usize = 1_024;
     let lines = request.all(HeaderId::Reason);
-    lines
+    let lines: Vec<u8> = lines
         .flat_map(|header| &request.raw()[header.line])
         .copied()
-        .collect()
+        .collect();
+    if lines.len() > MOST {
+        return Box::default();
+    }
+    lines.into_boxed_slice()
 }

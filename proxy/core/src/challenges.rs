@@ -2,6 +2,9 @@
 
 use sigbox_wire::{HeaderId, Message};
 
+/// The most bytes that are added to a response, which must fit into a datagram.
+const MOST: usize = 8 * 1_024;
+
 /// Challenges of the branches that answered 401 or 407.
 #[derive(Debug, Default)]
 pub(crate) struct Challenges(Vec<(u8, Box<[u8]>)>);
@@ -18,7 +21,8 @@ impl Challenges {
             .flat_map(|header| &response.raw()[header.line])
             .copied()
             .collect();
-        if !lines.is_empty() {
+        let kept: usize = self.0.iter().map(|(_, lines)| lines.len()).sum();
+        if !lines.is_empty() && kept + lines.len() <= MOST {
             self.0.push((branch, lines.into_boxed_slice()));
         }
     }

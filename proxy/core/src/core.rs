@@ -426,9 +426,7 @@ impl Core {
             source: flow,
             fingerprint,
             own_routes: routes.own.into(),
-            parties: routes
-                .parties
-                .and_then(|recorded| Parties::read(recorded, request)),
+            parties: Parties::read(&routes.parties, request),
             preferred: routes.listener.unwrap_or(flow.listener),
         };
         let nobody = TransactionKey::from_bits(0);

@@ -38,9 +38,27 @@ pub(crate) struct Parties {
 }
 
 impl Parties {
-    /// Reads what was recorded for the dialog of `request`; `None` when it is not readable, or the
-    /// dialog is another.
-    pub(crate) fn read(param: &[u8], request: Message<'_>) -> Option<Box<Self>> {
+    /// Reads what was recorded for the dialog of `request`, in the order of its Route set: a request
+    /// that came through here twice when the dialog began has two of them, and what the last says is
+    /// what the other side knows. `None` when nothing is readable, or the dialog is another.
+    pub(crate) fn read(recorded: &[&[u8]], request: Message<'_>) -> Option<Box<Self>> {
+        let each = recorded.iter().filter_map(|param| Self::of(param, request));
+        let both = each.reduce(|earlier, last| Self {
+            from: if last.from.is_empty() {
+                earlier.from
+            } else {
+                last.from
+            },
+            to: if last.to.is_empty() {
+                earlier.to
+            } else {
+                last.to
+            },
+        });
+        both.map(Box::new)
+    }
+
+    fn of(param: &[u8], request: Message<'_>) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(param).ok()?;
         let (caller, mut rest) = bytes.split_first_chunk()?;
         let caller = u32::from_be_bytes(*caller);
@@ -62,10 +80,10 @@ impl Parties {
         } else {
             return None;
         };
-        Some(Box::new(Self {
+        Some(Self {
             from: from.into(),
             to: to.into(),
-        }))
+        })
     }
 
     /// Collects the edits that put them in place of what the request has; the tags stay.
@@ -261,7 +279,7 @@ mod tests {
     /// The From and To of a request within the dialog after it was forwarded.
     fn forwarded(parties: [&str; 2]) -> Option<[String; 2]> {
         with(parties, |request| {
-            let read = Parties::read(recorded().as_bytes(), request)?;
+            let read = Parties::read(&[recorded().as_bytes()], request)?;
             let mut splicer = Splicer::default();
             splicer.clear();
             read.edit(&mut splicer, request);
@@ -294,6 +312,35 @@ mod tests {
     }
 
     #[test]
+    fn of_two_passes_the_last_one_that_rewrote_counts() {
+        let second = {
+            let mut edits = HeaderEdits::new();
+            let uri = Some("sip:second@pbx.example".into());
+            edits.from(Party { display: None, uri }).unwrap();
+            // It saw what the first pass had written.
+            let seen = ["<sip:100@pbx.example>;tag=a1", "\"Sales\" <tel:+4930>"];
+            let param = with(seen, |request| record(request, &edits)).unwrap();
+            param.strip_prefix(";parties=").unwrap().to_owned()
+        };
+        let (first, second) = (recorded(), second);
+        let read = |parties, order: [&str; 2]| {
+            let order = order.map(str::as_bytes);
+            with(parties, |request| Parties::read(&order, request)).unwrap()
+        };
+        let caller = [OPENING[0], "sip:bob@b.example;tag=b2"];
+        let read_by_callee = read(caller, [&first, &second]);
+        assert_eq!(&*read_by_callee.from, b"<sip:second@pbx.example>");
+        assert_eq!(&*read_by_callee.to, b"\"Sales\" <tel:+4930>");
+        let callee = [
+            "\"Sales\" <tel:+4930>;tag=b2",
+            "<sip:second@pbx.example>;tag=a1",
+        ];
+        let read_by_caller = read(callee, [&second, &first]);
+        assert_eq!(&*read_by_caller.from, b"<sip:bob@b.example>");
+        assert_eq!(&*read_by_caller.to, b"\"Alice A.\" <sip:alice@a.example>");
+    }
+
+    #[test]
     fn another_dialog_and_what_was_not_recorded_here_change_nothing() {
         assert_eq!(forwarded(["<sip:a@b>;tag=x", "<sip:c@d>;tag=y"]), None);
         let evil = |from: &str| {
@@ -305,7 +352,11 @@ mod tests {
             bytes.extend_from_slice(&[0; 4]);
             URL_SAFE_NO_PAD.encode(bytes)
         };
-        let read = |param: &str| with(OPENING, |request| Parties::read(param.as_bytes(), request));
+        let read = |param: &str| {
+            with(OPENING, |request| {
+                Parties::read(&[param.as_bytes()], request)
+            })
+        };
         assert!(read(&evil("<sip:a@b>")).is_some());
         for param in [
             "",

@@ -35,7 +35,8 @@ impl Context {
         if !is_wanted || !(300..400).contains(&response.status()) {
             return false;
         }
-        let room = MAX_ROUTES - self.moved.len().min(MAX_ROUTES);
+        // However often they send it on, and to ever new addresses.
+        let room = MAX_ROUTES.saturating_sub(self.moved.len() + self.branches.len());
         let contacts = response.addresses(HeaderId::Contact).flatten();
         let targets: Vec<Moved> = contacts
             .filter_map(|contact| {

@@ -211,10 +211,7 @@ impl Core {
             next_route: 0,
             own_routes: routes.own,
             routed_listener: routes.listener,
-            parties: routes
-                .parties
-                .filter(|_| in_dialog)
-                .and_then(|recorded| Parties::read(recorded, request)),
+            parties: Parties::read(&routes.parties, request).filter(|_| in_dialog),
             branches: SmallVec::new(),
             group_start: 0,
             best: None,

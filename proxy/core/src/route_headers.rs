@@ -1,6 +1,7 @@
 //! The Route headers of a received request (RFC 3261 §16.4), read once, and what becomes of them.
 
 use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Splicer, Uri};
+use smallvec::SmallVec;
 
 use crate::flow::ListenerId;
 use crate::parties;
@@ -15,8 +16,8 @@ pub(crate) struct RouteHeaders<'a> {
     pub(crate) listener: Option<ListenerId>,
     /// The value after those.
     pub(crate) next: Option<Next<'a>>,
-    /// What one of ours says about rewritten From and To.
-    pub(crate) parties: Option<&'a [u8]>,
+    /// What ours say about rewritten From and To.
+    pub(crate) parties: SmallVec<[&'a [u8]; 1]>,
 }
 
 /// A Route value that leads elsewhere.
@@ -78,7 +79,7 @@ impl<'a> RouteHeaders<'a> {
         mut listener: Option<ListenerId>,
         others: impl Iterator<Item = Result<NameAddr<'a>, Malformed>>,
     ) -> Self {
-        let mut parties = None;
+        let mut parties = SmallVec::new();
         for route in others {
             let next = route.map_or(Next::Unreadable, |route| Next::Uri(route.parsed_uri().ok()));
             let named = match &next {
@@ -94,7 +95,7 @@ impl<'a> RouteHeaders<'a> {
                 };
             };
             if let Next::Uri(Some(uri)) = &next {
-                parties = parties.or(uri.param(parties::PARAM).flatten());
+                parties.extend(uri.param(parties::PARAM).flatten());
             }
             listener = named.or(listener);
             own += 1;

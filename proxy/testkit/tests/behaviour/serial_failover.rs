@@ -79,6 +79,7 @@ fn t5_the_best_of_several_refusals_goes_upstream_and_503_becomes_500() {
         ([503, 404], 404),
         ([503, 503], 500),
         ([500, 404], 404),
+        ([404, 407], 407),
     ];
     for ([first, second], best) in cases {
         let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB, TO_CAROL]));
