@@ -46,15 +46,14 @@ impl Core {
         request: Message<'_>,
         read: &Essentials<'_>,
     ) -> Fingerprint {
-        let id = self.fingerprint_of(|parts| {
+        let (id, ()) = self.fingerprint_of(|parts| {
             parts.add(request.method().as_bytes());
             parts.add(request.request_uri());
             parts.add(request.call_id());
             parts.add(read.from.tag().unwrap_or_default());
             parts.add(&read.cseq.number.to_be_bytes());
-            Some(())
         });
-        id.unwrap_or(Fingerprint(0))
+        id
     }
 }
 

@@ -469,14 +469,14 @@ impl Core {
         RouteHeaders::read(&self.settings, &self.recorded, flow.listener, request)
     }
 
-    /// 128 bits that stand for the parts that `add` adds, if it can.
-    pub(crate) fn fingerprint_of(
+    /// 128 bits that stand for the parts that `add` adds, and what it returns.
+    pub(crate) fn fingerprint_of<T>(
         &mut self,
-        add: impl FnOnce(&mut Parts) -> Option<()>,
-    ) -> Option<Fingerprint> {
+        add: impl FnOnce(&mut Parts) -> T,
+    ) -> (Fingerprint, T) {
         self.parts.clear();
-        add(&mut self.parts)?;
-        Some(self.secret.fingerprint(&self.parts))
+        let added = add(&mut self.parts);
+        (self.secret.fingerprint(&self.parts), added)
     }
 
     pub(crate) fn store(&mut self) -> &mut Store {

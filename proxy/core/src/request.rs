@@ -390,7 +390,7 @@ impl Core {
         let branch = via.branch().unwrap_or_default();
         let is_unique =
             branch.len() > cookie.len() && branch[..cookie.len()].eq_ignore_ascii_case(cookie);
-        self.fingerprint_of(|parts| {
+        let (fingerprint, is_complete) = self.fingerprint_of(|parts| {
             if is_unique {
                 parts.add_lower(branch);
                 parts.add_lower(via.host);
@@ -407,7 +407,8 @@ impl Core {
             parts.add(method.as_bytes());
             parts.add(via.raw);
             Some(())
-        })
+        });
+        is_complete.map(|()| fingerprint)
     }
 }
 
