@@ -211,36 +211,64 @@ mod tests {
         | Fail | the proxy above hears that the request could not be sent |\n\
         | End | the transaction is over |\n";
 
-    #[test]
-    fn diagrams() {
-        let page = [
-            PAGE.to_owned(),
-            diagram(
-                "INVITE server transaction",
-                ServerInvite::ALL,
-                server_invite::Event::ALL,
-                |s, e| s.on(e),
+    /// A machine as a table and as a diagram.
+    fn shown<S: Machine + std::fmt::Debug, E: Copy + std::fmt::Debug>(
+        name: &str,
+        states: &[S],
+        events: &[E],
+        on: impl Copy + Fn(S, E) -> Option<(S, Act)>,
+    ) -> [String; 2] {
+        [
+            draw(name, states, events, on),
+            diagram(name, states, events, on),
+        ]
+    }
+
+    fn all() -> [(&'static str, [String; 2]); 4] {
+        [
+            (
+                "server_invite",
+                shown(
+                    "INVITE server transaction",
+                    ServerInvite::ALL,
+                    server_invite::Event::ALL,
+                    |s, e| s.on(e),
+                ),
             ),
-            diagram(
-                "INVITE client transaction",
-                ClientInvite::ALL,
-                client_invite::Event::ALL,
-                |s, e| s.on(e),
+            (
+                "client_invite",
+                shown(
+                    "INVITE client transaction",
+                    ClientInvite::ALL,
+                    client_invite::Event::ALL,
+                    |s, e| s.on(e),
+                ),
             ),
-            diagram(
-                "Non-INVITE server transaction",
-                ServerNonInvite::ALL,
-                server_non_invite::Event::ALL,
-                |s, e| s.on(e),
+            (
+                "server_non_invite",
+                shown(
+                    "non-INVITE server transaction",
+                    ServerNonInvite::ALL,
+                    server_non_invite::Event::ALL,
+                    |s, e| s.on(e),
+                ),
             ),
-            diagram(
-                "Non-INVITE client transaction",
-                ClientNonInvite::ALL,
-                client_non_invite::Event::ALL,
-                |s, e| s.on(e),
+            (
+                "client_non_invite",
+                shown(
+                    "non-INVITE client transaction",
+                    ClientNonInvite::ALL,
+                    client_non_invite::Event::ALL,
+                    |s, e| s.on(e),
+                ),
             ),
         ]
-        .concat();
+    }
+
+    #[test]
+    fn diagrams() {
+        let diagrams = all().map(|(_, [_, diagram])| diagram);
+        let page = PAGE.to_owned() + &diagrams.concat();
         let path =
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/transactions.md");
         if std::env::var_os("UPDATE_DOC").is_some() {
@@ -255,41 +283,8 @@ mod tests {
 
     #[test]
     fn tables() {
-        insta::assert_snapshot!(
-            "server_invite",
-            draw(
-                "INVITE server transaction",
-                ServerInvite::ALL,
-                server_invite::Event::ALL,
-                |s, e| s.on(e)
-            )
-        );
-        insta::assert_snapshot!(
-            "server_non_invite",
-            draw(
-                "non-INVITE server transaction",
-                ServerNonInvite::ALL,
-                server_non_invite::Event::ALL,
-                |s, e| s.on(e)
-            )
-        );
-        insta::assert_snapshot!(
-            "client_invite",
-            draw(
-                "INVITE client transaction",
-                ClientInvite::ALL,
-                client_invite::Event::ALL,
-                |s, e| s.on(e)
-            )
-        );
-        insta::assert_snapshot!(
-            "client_non_invite",
-            draw(
-                "non-INVITE client transaction",
-                ClientNonInvite::ALL,
-                client_non_invite::Event::ALL,
-                |s, e| s.on(e)
-            )
-        );
+        for (name, [table, _]) in all() {
+            insta::assert_snapshot!(name, table);
+        }
     }
 }

@@ -330,6 +330,10 @@ impl Sim {
     }
 
     fn ask(&mut self, token: Token) {
+        let mut earlier = self.asked.iter().rev().map(|asked| asked.token);
+        let earlier = earlier.find(|earlier| earlier.key == token.key);
+        let both_open = earlier.is_some_and(|one| self.core.suspended(self.now, one).is_some());
+        assert!(!both_open, "two queries are open for one transaction (D16)");
         let suspended = self
             .core
             .suspended(self.now, token)
