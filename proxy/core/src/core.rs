@@ -15,7 +15,9 @@ use crate::flow::Flow;
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
 use crate::parties::Parties;
-use crate::route_headers::{Recorded, RouteHeaders, is_from_strict_router, straightened};
+use crate::route_headers::{
+    Recorded, RouteHeaders, is_from_strict_router, straightened, without_own_maddr,
+};
 use crate::secret::{Fingerprint, Parts, Secret};
 use crate::settings::Settings;
 use crate::slots::Slot;
@@ -238,7 +240,16 @@ impl Core {
                     None => self.refuse_malformed(now, flow, message, out),
                 }
             }
-            Ok(()) if message.is_request() => self.on_request(now, flow, message, out),
+            Ok(()) if message.is_request() => {
+                let own = as_it_came
+                    .then(|| without_own_maddr(&self.settings, &mut self.splicer, message))
+                    .flatten();
+                if let Some(text) = own {
+                    self.index = Some(index);
+                    return self.read_message(now, flow, &text, false, out);
+                }
+                self.on_request(now, flow, message, out);
+            }
             Ok(()) => self.on_response(now, flow, message, out),
             Err(_) if message.is_request() && message.method() != Method::Ack => {
                 self.refuse_malformed(now, flow, message, out);

@@ -159,8 +159,8 @@ impl Target {
 }
 
 impl Hop {
-    /// Where `uri` leads: host, port and transport parameter (RFC 3261 §16.6 step 7, without
-    /// RFC 3263's NAPTR and SRV). `None` when the URI names no host.
+    /// Where `uri` leads: maddr or host, port and transport parameter (RFC 3261 §16.6 step 7, RFC 3263
+    /// §4 without NAPTR and SRV). `None` when the URI names no host.
     pub fn of(uri: &Uri<'_>) -> Result<Option<Self>, PlanError> {
         let secure = match uri.scheme {
             Scheme::Sip => false,
@@ -168,7 +168,11 @@ impl Hop {
             Scheme::Tel => return Ok(None),
             Scheme::Other(_) => return Err(PlanError::Scheme),
         };
-        let Some(host) = uri.host else {
+        let host = match uri.param("maddr").flatten() {
+            Some(maddr) => Some(Host::parse(maddr).map_err(|_| PlanError::Uri)?),
+            None => uri.host,
+        };
+        let Some(host) = host else {
             return Ok(None);
         };
         let transport = match uri.param("transport").flatten() {

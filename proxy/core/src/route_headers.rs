@@ -1,6 +1,6 @@
 //! The Route headers of a received request (RFC 3261 §16.4), read once, and what becomes of them.
 
-use sigbox_wire::{Essentials, HeaderId, Malformed, Message, NameAddr, Splicer, Uri};
+use sigbox_wire::{Essentials, HeaderId, Host, Malformed, Message, NameAddr, Scheme, Splicer, Uri};
 use smallvec::SmallVec;
 
 use crate::flow::ListenerId;
@@ -167,6 +167,67 @@ pub(crate) fn straightened(splicer: &mut Splicer, request: Message<'_>) -> Optio
         write_route(&[b"<", request.request_uri(), b">"].concat(), out);
         let kept = routes().take(others).flatten();
         kept.for_each(|route| write_route(route.raw, out));
+    });
+    let mut text = Vec::with_capacity(request.raw().len());
+    splicer.finish(request.raw(), &mut text);
+    Some(text)
+}
+
+/// The Request-URI of a request whose maddr names this proxy.
+fn own_maddr<'m>(settings: &Settings, request: Message<'m>) -> Option<Uri<'m>> {
+    const MADDR: &[u8] = b";maddr=";
+    let mut ends = request.request_uri().windows(MADDR.len());
+    if !ends.any(|text| text.eq_ignore_ascii_case(MADDR)) {
+        return None;
+    }
+    let uri = request.uri().ok()?;
+    let host = Host::parse(uri.param("maddr").flatten()?).ok();
+    settings.owns(&Uri { host, ..uri })?;
+    Some(uri)
+}
+
+/// A request that was sent here by its maddr as it goes on: without that, and without the port and
+/// transport that went with it (RFC 3261 §16.4). `None` when it has no such maddr.
+pub(crate) fn without_own_maddr(
+    settings: &Settings,
+    splicer: &mut Splicer,
+    request: Message<'_>,
+) -> Option<Vec<u8>> {
+    let uri = own_maddr(settings, request)?;
+    splicer.clear();
+    splicer.replace(request.request_uri_range(), |out| {
+        let scheme: &[u8] = if uri.scheme == Scheme::Sips {
+            b"sips:"
+        } else {
+            b"sip:"
+        };
+        out.extend_from_slice(scheme);
+        if let Some(user) = uri.user {
+            out.extend_from_slice(user);
+            if let Some(password) = uri.password {
+                out.push(b':');
+                out.extend_from_slice(password);
+            }
+            out.push(b'@');
+        }
+        if let Some(host) = uri.host {
+            out.extend_from_slice(host.to_string().as_bytes());
+        }
+        for (name, value) in uri.params {
+            if name.eq_ignore_ascii_case(b"maddr") || name.eq_ignore_ascii_case(b"transport") {
+                continue;
+            }
+            out.push(b';');
+            out.extend_from_slice(name);
+            if let Some(value) = value {
+                out.push(b'=');
+                out.extend_from_slice(value);
+            }
+        }
+        if let Some(headers) = uri.headers {
+            out.push(b'?');
+            out.extend_from_slice(headers);
+        }
     });
     let mut text = Vec::with_capacity(request.raw().len());
     splicer.finish(request.raw(), &mut text);

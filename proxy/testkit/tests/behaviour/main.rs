@@ -36,6 +36,7 @@ mod late_answer;
 mod lingering;
 mod local_rules;
 mod lossy_network;
+mod maddr;
 mod mass_timeout;
 mod max_forwards;
 mod more_than_there_is_time_for;
