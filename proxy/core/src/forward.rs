@@ -364,10 +364,14 @@ impl Context {
         if self.phase != Phase::Forwarding || self.group_is_open() {
             return;
         }
-        let is_told = env.settings.redirects == Redirects::Ask && !self.moved.is_empty();
-        if is_told {
-            self.end_search(env);
-        } else if self.follow_redirects() || self.group_leads_on() {
+        if env.settings.redirects == Redirects::Ask && !self.moved.is_empty() {
+            if self.ask_again(env) {
+                return;
+            }
+            // It was asked often enough.
+            self.moved.clear();
+        }
+        if self.follow_redirects() || self.group_leads_on() {
             self.advance(env);
         } else {
             self.end_search(env);

@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::plan::{
     HeaderEdits, MAX_ROUTES, Plan, Redirect, RedirectContact, Route, RoutePlan, Target,
 };
-use crate::settings::Redirects;
+use crate::settings::{Redirects, Settings};
 
 /// Where a branch says that the callee is.
 #[derive(Debug)]
@@ -31,29 +31,37 @@ impl Context {
         response: Message<'_>,
     ) -> bool {
         let redirects = env.settings.redirects;
-        let is_wanted = redirects != Redirects::Relay && self.decision.is_some() && !self.cancelled;
-        if !is_wanted || !(300..400).contains(&response.status()) {
+        let is_decided = match redirects {
+            Redirects::Relay => false,
+            Redirects::Follow => self.decision.is_some(),
+            // What a rule routed is none of a decider's business.
+            Redirects::Ask => self.decision.as_ref().is_some_and(|one| one.attempt > 0),
+        };
+        if !is_decided || self.cancelled || !(300..400).contains(&response.status()) {
             return false;
         }
         // However often they send it on, and to ever new addresses.
         let room = MAX_ROUTES.saturating_sub(self.moved.len() + self.branches.len());
         let contacts = response.addresses(HeaderId::Contact).flatten();
-        let targets: Vec<Moved> = contacts
+        let mut targets: Vec<Moved> = contacts
             .filter_map(|contact| {
                 let uri = Target::parse(std::str::from_utf8(contact.uri).ok()?).ok()?;
                 let branch = index as u8;
                 let q = preference(&contact);
-                (self.may_follow(&uri)).then_some(Moved { branch, uri, q })
+                let is_wanted = redirects == Redirects::Ask || self.may_follow(env.settings, &uri);
+                is_wanted.then_some(Moved { branch, uri, q })
             })
             .take(room)
             .collect();
+        targets.sort_by_key(|target| Reverse(target.q));
         let found = !targets.is_empty();
         self.moved.extend(targets);
         found && redirects == Redirects::Follow
     }
 
-    /// Whether a contact is a target that was not tried and will not be, nor less secure than the request asked for.
-    fn may_follow(&self, uri: &Target) -> bool {
+    /// Whether a contact is a target that was not tried and will not be, nor less secure than the request asked for. One
+    /// here is not: it would have to be decided anew.
+    fn may_follow(&self, settings: &Settings, uri: &Target) -> bool {
         let request = self.message();
         let is = |one: &[u8]| one == uri.text().as_bytes();
         let mut tried = self.branches.iter().map(|branch| {
@@ -68,7 +76,12 @@ impl Context {
             .flatten()
             .filter_map(|route| route.uri.as_ref());
         let is_secure = |uri: &[u8]| Uri::parse(uri).is_ok_and(|uri| uri.scheme == Scheme::Sips);
+        let leads_here = |uri: &[u8]| {
+            let uri = Uri::parse(uri);
+            uri.is_ok_and(|uri| settings.owns(&uri).is_some())
+        };
         uri.hop().is_some()
+            && !leads_here(uri.text().as_bytes())
             && !tried.any(is)
             && !planned.any(|other| other == uri)
             && !self.moved.iter().any(|other| other.uri == *uri)

@@ -120,7 +120,9 @@ impl Breaker {
             (Phase::Closed, _) => {
                 let tick = now.as_micros() / self.width;
                 self.count(tick, verdict == Verdict::Failed);
-                if self.settings.enabled && self.is_tripped(tick) {
+                // An answer opens nothing, whatever leaves the window as it comes.
+                let is_failure = verdict == Verdict::Failed;
+                if self.settings.enabled && is_failure && self.is_tripped(tick) {
                     self.open(now);
                 }
             }
@@ -281,6 +283,23 @@ mod tests {
             ask(&mut breaker, 10_000 + i, Verdict::Failed);
         }
         assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn an_answer_never_opens_it() {
+        let mut breaker = Breaker::new(settings());
+        // In the first second all goes well, in the next much does not.
+        for i in 0..60 {
+            ask(&mut breaker, 10 * i, Verdict::Answered);
+        }
+        for i in 0..40 {
+            ask(&mut breaker, 1_000 + 10 * i, Verdict::Failed);
+        }
+        // Then all goes well again, and the first second leaves the window.
+        for i in 0..25 {
+            ask(&mut breaker, 2_000 + 400 * i, Verdict::Answered);
+            assert_eq!(breaker.state(), BreakerState::Closed, "{i}");
+        }
     }
 
     #[test]

@@ -123,12 +123,14 @@ impl Window {
         }
         let aim = f32::midpoint(self.quickest, 1.0);
         let factor = aim / (round.took / round.answers as f32).max(f32::EPSILON);
-        if factor < 1.0 {
-            let most = self.limit.min(round.most) as f32;
-            self.limit = ((most * factor) as u32).max(LEAST);
-        } else if round.is_full {
+        // Where far fewer were out than might have been, there was no queue of ours, and the limit did not matter.
+        let is_used = round.is_full || round.most > self.limit / 2;
+        if factor >= 1.0 && round.is_full {
             let limit = (self.limit as f32 * factor.min(GROWTH)).ceil();
             self.limit = limit as u32;
+        } else if factor < 1.0 && is_used {
+            let most = self.limit.min(round.most) as f32;
+            self.limit = ((most * factor) as u32).max(LEAST);
         }
     }
 }
@@ -242,6 +244,15 @@ mod tests {
         let (_, _, held) = decider.ask(3_000, 10);
         assert!(held < 15_000, "{held} of 30,000 while it was found out");
         assert_eq!(decider.ask(3_000, 10).2, 0);
+    }
+
+    #[test]
+    fn a_query_that_nobody_answers_says_nothing_about_the_rate_in_quiet_traffic() {
+        let mut decider = Decider::new(100, 1_000);
+        decider.ask(5, 10);
+        decider.free += BUDGET;
+        decider.ask(5, 10);
+        assert_eq!(decider.window.limit(), AT_FIRST);
     }
 
     #[test]

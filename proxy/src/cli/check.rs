@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sigbox_core::{Action, Condition, Plan, Rule, TextMatch};
+use sigbox_core::{Action, Condition, Plan, Redirects, Role, Rule, TextMatch};
 
 use super::exit;
 use crate::config::{Config, Events};
+use crate::phone::terminal::show;
 
 /// Reports go to standard error, the summary to standard output.
 pub(super) fn check(path: &Path) -> ExitCode {
@@ -16,7 +17,8 @@ pub(super) fn check(path: &Path) -> ExitCode {
             if !config.warnings.is_empty() {
                 eprintln!("{}\n", config.warnings);
             }
-            println!("{}", summary(&config));
+            // Whoever reads only the first lines of it has read enough.
+            let _ = show(&(summary(&config) + "\n"));
             ExitCode::SUCCESS
         }
         Err(report) => {
@@ -62,6 +64,27 @@ fn summary(config: &Config) -> String {
             decision.max_attempts
         ),
     );
+    // What is usual is not worth a line.
+    if settings.role == Role::RedirectServer {
+        line(
+            "mode",
+            "redirect server: what is routed is answered with 302",
+        );
+    }
+    match settings.redirects {
+        Redirects::Relay => {}
+        Redirects::Follow => line("redirects", "3xx of targets are followed"),
+        Redirects::Ask => line(
+            "redirects",
+            "the decider is asked again after a 3xx of a target",
+        ),
+    }
+    if !config.nats.adaptive {
+        line(
+            "adaptive",
+            "off: slow deciders are asked as much as fast ones",
+        );
+    }
     line("events", &events(config.events));
     line("admin", &format!("http://{}", config.admin.listen));
     line("shards", &config.runtime.shards.to_string());

@@ -308,7 +308,7 @@ pub(super) fn read(path: &Path) -> Result<String, Report> {
     let bytes = std::fs::read(path).map_err(|error| {
         let help = match error.kind() {
             std::io::ErrorKind::NotFound => {
-                "name the file with -c FILE; sigbox.example.toml is one to start from"
+                "name the file with -c FILE; proxy/sigbox.example.toml is one to start from"
             }
             _ => "check that the file can be read by this user",
         };

@@ -1,9 +1,11 @@
 //! What sigbox announces on NATS, collected while calls are placed.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use async_nats::ServerAddr;
 use futures_util::StreamExt;
 use sigbox_contracts::Event;
 use sigbox_contracts::event::{DecisionEvent, Outcome};
@@ -23,17 +25,29 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Connects to `url` and subscribes; events published after this returns are seen.
+    /// Connects to `url`, which may name a user and a password or a token, and subscribes; events
+    /// published after this returns are seen.
     ///
     /// # Errors
-    /// When the server cannot be reached.
+    /// When the server cannot be reached, or lets nobody in.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self> {
-        let client = async_nats::ConnectOptions::new()
+        let server = ServerAddr::from_str(url).with_context(|| format!("not a NATS URL: {url}"))?;
+        let mut options = async_nats::ConnectOptions::new()
             .name("sigbox-phone")
-            .connection_timeout(CONNECT_TIMEOUT)
-            .connect(url)
+            .connection_timeout(CONNECT_TIMEOUT);
+        match (server.username(), server.password()) {
+            (Some(user), Some(password)) => {
+                options = options.user_and_password(user.into(), password.into());
+            }
+            (Some(token), None) => options = options.token(token.into()),
+            _ => {}
+        }
+        // The URL may hold a password, which is nobody's to read on a terminal.
+        let shown = format!("{}:{}", server.host(), server.port());
+        let client = options
+            .connect(server)
             .await
-            .with_context(|| format!("no NATS server answers at {url}"))?;
+            .with_context(|| format!("no NATS server lets us in at {shown}"))?;
         let mut subscription = client.subscribe(format!("{prefix}.v1.event.>")).await?;
         // The answer to the flush's ping tells that the server knows the subscription.
         client.flush().await?;

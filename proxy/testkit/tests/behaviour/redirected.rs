@@ -1,6 +1,8 @@
 //! 3xx responses of targets: passed on, followed, or told to the decider (RFC 3261 §16.7 step 4).
 
-use sigbox_core::{Failover, HeaderEdits, Plan, Redirects, Route, RoutePlan, Settings};
+use sigbox_core::{
+    Action, Condition, Failover, HeaderEdits, Plan, Redirects, Route, RoutePlan, Rule, Settings,
+};
 use sigbox_testkit::{Request, Script, Sim, Verdict, field, plans};
 
 use crate::world::*;
@@ -170,6 +172,51 @@ fn the_decider_is_asked_again_and_told_where() {
     assert_eq!(sim.asked[1].contacts, ["sip:dave@192.0.2.40"]);
     assert!(sim.seen(carol).is_empty(), "the decider said otherwise");
     assert_eq!(sim.labels(alice()), ["100", "180", "200"]);
+    acknowledge(&mut sim, &invite);
+    sim.run_to_end();
+}
+
+#[test]
+fn a_contact_here_is_for_whoever_decides_and_is_not_followed() {
+    let mut sim = Sim::always(settings(Redirects::Follow), plans::serial(&[TO_BOB]));
+    sim.callee(BOB, Script::redirects(&["<sip:carol@192.0.2.1:5060>"]));
+    let invite = call(&mut sim, ms(100));
+    assert_eq!(sim.labels(alice()), ["100", "302"]);
+    acknowledge_failure(&mut sim, &invite, "302");
+    sim.run_to_end();
+}
+
+#[test]
+fn when_it_was_asked_often_enough_the_routes_that_are_left_follow() {
+    let mut settings = settings(Redirects::Ask);
+    settings.decision.max_attempts = 2;
+    let mut sim = Sim::always(settings, plans::serial(&[TO_BOB, TO_CAROL]));
+    let bob = sim.callee(BOB, Script::redirects(&["<tel:+4930>;q=0.2", TO_DAVE]));
+    sim.callee(CAROL, Script::answers(0));
+    let invite = call(&mut sim, secs(1));
+    assert_eq!(sim.asked.len(), 2);
+    assert_eq!(sim.asked[1].contacts, ["sip:dave@192.0.2.40", "tel:+4930"]);
+    assert_eq!(sim.labels(bob), ["INVITE", "ACK", "INVITE", "ACK"]);
+    assert_eq!(sim.labels(alice()), ["100", "180", "200"]);
+    acknowledge(&mut sim, &invite);
+    sim.run_to_end();
+}
+
+#[test]
+fn what_a_rule_routed_is_not_taken_to_a_decider() {
+    let rule = Rule {
+        name: "emergency".into(),
+        condition: Condition::default(),
+        action: Action::Decide(plans::serial(&[TO_BOB, TO_CAROL]).into()),
+    };
+    let mut settings = settings(Redirects::Ask);
+    settings.rules.before.push(rule);
+    let mut sim = silent(settings);
+    sim.callee(BOB, Script::redirects(&[TO_DAVE]));
+    let carol = sim.callee(CAROL, Script::answers(0));
+    let invite = call(&mut sim, secs(1));
+    assert!(sim.asked.is_empty());
+    assert_eq!(sim.labels(carol), ["INVITE"]);
     acknowledge(&mut sim, &invite);
     sim.run_to_end();
 }
