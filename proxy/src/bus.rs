@@ -34,6 +34,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
 use sigbox_contracts::{Limits, Slug};
 use sigbox_core::{Class, FallbackCause, Instant, Listener, Plan, Suspended, Token};
+use sigbox_wire::is_emergency;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 
@@ -216,7 +217,11 @@ impl Bus {
             due: now + suspended.budget,
             connection,
             subject,
-            permit: self.subjects.admit(now, subject)?,
+            permit: self.subjects.admit(
+                now,
+                subject,
+                is_emergency(suspended.request.request_uri()),
+            )?,
             is_extended: false,
         };
         let sent = self.send(token, suspended, local, subject);

@@ -84,7 +84,7 @@ pub struct Shard {
     queues: ShardQueues,
     lookups: mpsc::Sender<Lookup>,
     admission: Admission,
-    /// New calls wait while the deciders have no room for them: no rule would route them meanwhile.
+    /// New calls wait while the deciders have no room for them: all need them.
     waits_for_deciders: bool,
     memory: Arc<MemoryGuard>,
     received: Received,
@@ -151,7 +151,7 @@ impl Shard {
             queues: parts.queues,
             lookups: parts.lookups,
             admission: Admission::new(config.overload.queue, config.overload.max_wait),
-            waits_for_deciders: !config.settings.rules.can_route(),
+            waits_for_deciders: config.settings.rules.need_deciders(),
             memory: parts.memory,
             received: Received::new(),
             failed: VecDeque::new(),
@@ -235,7 +235,7 @@ impl Shard {
         self.drain_limit = config.runtime.drain;
         self.admission
             .set_limits(config.overload.queue, config.overload.max_wait);
-        self.waits_for_deciders = !config.settings.rules.can_route();
+        self.waits_for_deciders = config.settings.rules.need_deciders();
         self.events = config.events;
         self.bus.reload(config);
         self.feed(Input::Reload(output::core_settings(config)));
@@ -434,7 +434,8 @@ impl Shard {
                 "no longer overloaded: no request was turned away for 5 s"
             ),
         }
-        self.admission.is_waiting_for_a_turn()
+        let room = self.room_for_calls();
+        self.admission.can_go_on(room)
     }
 
     fn meet(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], fate: Fate) {

@@ -116,3 +116,45 @@ fn o1_a_decider_that_wants_more_time_does_not_count() -> Result<()> {
         metrics.sum("sigbox_transactions_suspended", &[])
     })
 }
+
+#[test]
+fn o1_calls_that_need_other_deciders_do_not_wait_for_these() -> Result<()> {
+    let nats = NatsServer::start()?;
+    let decider = FakeDecider::start(&nats.url(), |query| {
+        if query.subject.contains(".free.") {
+            Answer::Json(json!({ "action": "reject", "status": 404 }))
+        } else {
+            Answer::Silence
+        }
+    })?;
+    let crowd = Phone::new("crowd")?;
+    let sigbox = setup(&nats)
+        .rules("[[rule]]\nuser_prefix = \"9\"\naction = \"ask\"\ntenant = \"free\"\n")
+        .fall_back_to_status(480)
+        .start_connected()?;
+    flood(&crowd, &sigbox, |metrics| {
+        metrics.sum("sigbox_transactions_suspended", &[])
+            + metrics.sum("sigbox_fallbacks_total", &[("cause", "congested")])
+    })?;
+    ensure!(decider.pending().len() == AT_FIRST + READ);
+    let alice = Phone::new("alice")?;
+    alice.call(sigbox.sip(), &sigbox.uri("900"))?.expect(404)?;
+    Ok(())
+}
+
+#[test]
+fn o1_emergency_calls_are_asked_about_when_others_are_not() -> Result<()> {
+    let nats = NatsServer::start()?;
+    let decider = FakeDecider::silent(&nats.url())?;
+    let crowd = Phone::new("crowd")?;
+    let sigbox = setup(&nats).fall_back_to_status(480).start_connected()?;
+    flood(&crowd, &sigbox, |metrics| {
+        metrics.sum("sigbox_transactions_suspended", &[]) + refused(metrics)
+    })?;
+    let asked = decider.pending().len();
+    for _ in 0..BURST {
+        let invite = crowd.request("INVITE", "urn:service:sos");
+        crowd.send(sigbox.sip(), invite.to_string())?;
+    }
+    sigbox.wait_for_count("sigbox_transactions_suspended", &[], (asked + BURST) as u32)
+}

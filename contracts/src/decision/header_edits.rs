@@ -8,7 +8,7 @@ use crate::read;
 
 /// Changes to the headers of a branch or of a response.
 ///
-/// Via, Route, Record-Route, Call-ID, CSeq, Content-Length, Max-Forwards, From and To cannot be written through
+/// Via, Route, Record-Route, Call-ID, CSeq, Content-Length, Max-Forwards, Max-Breadth, From and To cannot be written through
 /// `set`, `remove` and `extra`, whatever the case or compact form of their name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

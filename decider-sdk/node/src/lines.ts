@@ -6,7 +6,7 @@ import { Invalid } from "./invalid.js";
  * their own, which keep the tag.
  */
 const PROTECTED = new Set([
-  "via", "v", "route", "record-route", "call-id", "i", "cseq", "content-length", "l", "max-forwards",
+  "via", "v", "route", "record-route", "call-id", "i", "cseq", "content-length", "l", "max-forwards", "max-breadth",
   "from", "f", "to", "t",
 ]);
 

@@ -2,8 +2,11 @@
 
 use sigbox_wire::{HeaderId, Message};
 
-/// The most bytes that are added to a response, which must fit into a datagram.
+/// The most bytes that are added to a response.
 const MOST: usize = 8 * 1_024;
+
+/// The longest response that is added to: it must still fit into a datagram.
+const LONGEST: usize = 65_000;
 
 /// Challenges of the branches that answered 401 or 407.
 #[derive(Debug, Default)]
@@ -33,7 +36,9 @@ impl Challenges {
         let others: Vec<u8> = others.flat_map(|(_, lines)| lines).copied().collect();
         // It was parsed: there is an empty line below its headers.
         let end = response.windows(4).position(|end| end == b"\r\n\r\n");
-        if let Some(end) = end {
+        if let Some(end) = end
+            && response.len() + others.len() <= LONGEST
+        {
             response.splice(end + 2..end + 2, others);
         }
     }

@@ -19,7 +19,7 @@ use crate::route_headers::{
     Recorded, RouteHeaders, is_from_strict_router, straightened, without_own_maddr,
 };
 use crate::secret::{Fingerprint, Parts, Secret};
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::slots::Slot;
 use crate::stateless::{Ack, Forwarded};
 use crate::store::Store;
@@ -428,7 +428,7 @@ impl Core {
         out: &mut Outputs,
     ) {
         let routes = self.routes(flow, request);
-        if routes.own == 0 {
+        if routes.own == 0 || self.settings.role == Role::RedirectServer {
             return self.counters.add(Counter::DropStrayAck);
         }
         let ack = Ack {
@@ -459,10 +459,14 @@ impl Core {
     }
 
     /// Why a request that would open a transaction cannot, if so.
-    pub(crate) fn turns_away(&self, in_dialog: bool) -> Option<Counter> {
+    pub(crate) fn turns_away(&self, in_dialog: bool, is_emergency: bool) -> Option<Counter> {
         let limit = self.settings.limits.transactions;
-        // Calls that are up can be changed and ended when no more can begin.
-        let limit = if in_dialog { limit + limit / 4 } else { limit };
+        // Calls that are up can be changed and ended when no more can begin, and who needs help can call.
+        let limit = if in_dialog || is_emergency {
+            limit + limit / 4
+        } else {
+            limit
+        };
         if self.live() >= limit {
             Some(Counter::RejectCapacity)
         } else if self.draining && !in_dialog {

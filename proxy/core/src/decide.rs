@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sigbox_wire::is_emergency;
+
 use crate::clock::Instant;
 use crate::context::{Context, Decision, Phase};
 use crate::counters::Counter;
@@ -55,7 +57,13 @@ impl Context {
         decision.asked_at = env.now;
         decision.answered = false;
         let attempt = decision.attempt;
-        if env.suspended.len() >= env.settings.limits.suspended {
+        let limit = env.settings.limits.suspended;
+        let reserve = if is_emergency(self.request.view().request_uri()) {
+            limit / 4
+        } else {
+            0
+        };
+        if env.suspended.len() >= limit + reserve {
             return self.fall_back(env, FallbackCause::Capacity);
         }
         env.suspended.add(request);

@@ -352,11 +352,21 @@ impl Context {
             .iter()
             .map(|branch| branch.outcome)
             .min_by_key(|status| rank(*status));
+        let is_wanted = |status| {
+            let plan = self.routes();
+            plan.is_some_and(|plan| plan.failover.includes(status))
+        };
+        let is_whole = !self.group_is_cut();
         !self.cancelled
-            && outcome.is_none_or(|status| {
-                self.routes()
-                    .is_some_and(|plan| plan.failover.includes(status))
-            })
+            && outcome.is_none_or(|status| is_wanted(status) || !is_whole && status < 600)
+    }
+
+    /// Whether routes of the present group are left, as there was not breadth for all of them.
+    fn group_is_cut(&self) -> bool {
+        let routes = self.routes().map_or(&[][..], |plan| plan.routes());
+        let before = self.next_route.checked_sub(1).and_then(|at| routes.get(at));
+        let next = routes.get(self.next_route);
+        before.is_some_and(|before| next.is_some_and(|next| next.group == before.group))
     }
 
     /// After a branch's outcome: goes on to the next group, or ends.

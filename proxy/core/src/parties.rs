@@ -122,7 +122,7 @@ pub(crate) fn record(request: Message<'_>, edits: &HeaderEdits) -> Option<String
             bytes.extend_from_slice(&u16::try_from(text.len()).ok()?.to_be_bytes());
             // A folded display name is the same on one line.
             let line = text.iter().map(|byte| match byte {
-                b'\r' | b'\n' => b' ',
+                b'\r' | b'\n' | b'\t' => b' ',
                 byte => *byte,
             });
             bytes.extend(line);
@@ -228,10 +228,11 @@ fn write_params(original: &NameAddr<'_>, out: &mut Vec<u8>) {
 
 fn is_address(text: &[u8]) -> bool {
     let address = NameAddr::parse(text);
-    !text.iter().any(u8::is_ascii_control)
-        && address.is_ok_and(|address| {
-            address.params.into_iter().next().is_none() && address.parsed_uri().is_ok()
-        })
+    // The caller's own URI may be none that parses; its bytes are such that may stand in a header.
+    !text
+        .iter()
+        .any(|byte| matches!(byte, b'\r' | b'\n' | b'\0'))
+        && address.is_ok_and(|address| address.params.into_iter().next().is_none())
 }
 
 /// FNV-1a: enough to tell two tags of one dialog apart, and the same after a restart.
@@ -368,6 +369,22 @@ mod tests {
             &recorded()[..40],
         ] {
             assert_eq!(read(param), None, "{param}");
+        }
+    }
+
+    #[test]
+    fn odd_callers_are_turned_back_like_others() {
+        for from in [
+            "\"a\tb\" <sip:a@b>;tag=a1",
+            "<sip:a@b:99999>;tag=a1",
+            "a\r\n b <sip:a@b>;tag=a1",
+        ] {
+            let param = with([from, OPENING[1]], |request| record(request, &edits())).unwrap();
+            let param = param.strip_prefix(";parties=").unwrap().as_bytes();
+            let read = with([from, "<sip:b@c>;tag=b"], |request| {
+                Parties::read(&[param], request)
+            });
+            assert_eq!(&*read.unwrap().from, b"<sip:100@pbx.example>", "{from:?}");
         }
     }
 

@@ -285,7 +285,7 @@ pub struct Party {
 }
 
 /// Headers that only the proxy writes.
-const PROTECTED: [&str; 10] = [
+const PROTECTED: [&str; 11] = [
     "via",
     "v",
     "route",
@@ -296,6 +296,7 @@ const PROTECTED: [&str; 10] = [
     "content-length",
     "l",
     "max-forwards",
+    "max-breadth",
 ];
 
 impl HeaderEdits {

@@ -12,6 +12,9 @@ use crate::plan::{
 };
 use crate::settings::{Redirects, Settings};
 
+/// The longest contact that is looked at, in bytes.
+const MAX_CONTACT: usize = 512;
+
 /// Where a branch says that the callee is.
 #[derive(Debug)]
 pub(crate) struct Moved {
@@ -37,7 +40,8 @@ impl Context {
             // What a rule routed is none of a decider's business.
             Redirects::Ask => self.decision.as_ref().is_some_and(|one| one.attempt > 0),
         };
-        if !is_decided || self.cancelled || !(300..400).contains(&response.status()) {
+        // A 305 names a proxy, a 380 other services (RFC 3261 §21.3).
+        if !is_decided || self.cancelled || !(300..=302).contains(&response.status()) {
             return false;
         }
         // However often they send it on, and to ever new addresses.
@@ -45,7 +49,9 @@ impl Context {
         let contacts = response.addresses(HeaderId::Contact).flatten();
         let mut targets: Vec<Moved> = contacts
             .filter_map(|contact| {
-                let uri = Target::parse(std::str::from_utf8(contact.uri).ok()?).ok()?;
+                // No phone is at a longer one, and a query has only so much room.
+                let text = Some(contact.uri).filter(|uri| uri.len() <= MAX_CONTACT)?;
+                let uri = Target::parse(std::str::from_utf8(text).ok()?).ok()?;
                 let branch = index as u8;
                 let q = preference(&contact);
                 let is_wanted = redirects == Redirects::Ask || self.may_follow(env.settings, &uri);
@@ -188,14 +194,20 @@ fn preference(contact: &NameAddr<'_>) -> u16 {
     q.map_or(1_000, thousandths)
 }
 
-/// The user of `uri` at the host of `hop`.
+/// The user of `uri` at the host of `hop`, as secure as it was.
 fn at_hop(uri: &str, hop: &str) -> String {
     let user = |text: &str| {
         let uri = Uri::parse(text.as_bytes()).ok()?;
         Some(String::from_utf8_lossy(uri.user?).into_owned())
     };
     match (user(hop), user(uri), hop.split_once(':')) {
-        (None, Some(user), Some((scheme, rest))) => format!("{scheme}:{user}@{rest}"),
+        (None, Some(user), Some((scheme, rest))) => {
+            let is_secure = uri
+                .get(..5)
+                .is_some_and(|start| start.eq_ignore_ascii_case("sips:"));
+            let scheme = if is_secure { "sips" } else { scheme };
+            format!("{scheme}:{user}@{rest}")
+        }
         _ => hop.to_owned(),
     }
 }
@@ -214,6 +226,7 @@ mod tests {
             ),
             ("sip:bob@a", "sip:carol@b", "sip:carol@b"),
             ("sip:a", "sip:b", "sip:b"),
+            ("sips:bob@a", "sip:b", "sips:bob@b"),
             ("tel:+4930", "sip:b", "sip:+4930@b"),
         ] {
             assert_eq!(at_hop(uri, hop), both);

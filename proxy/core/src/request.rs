@@ -1,7 +1,7 @@
 //! Requests: retransmissions to their transactions, new ones through validation (RFC 3261 §16.3)
 //! and route preprocessing (§16.4) to a decision or along their Route set.
 
-use sigbox_wire::{Essentials, HeaderId, Message, Method, Scheme, Stored, Via};
+use sigbox_wire::{Essentials, HeaderId, Message, Method, Scheme, Stored, Via, is_emergency};
 use smallvec::SmallVec;
 
 use crate::breadth;
@@ -18,6 +18,7 @@ use crate::io::Outputs;
 use crate::key::TransactionKey;
 use crate::parties::Parties;
 use crate::secret::Fingerprint;
+use crate::settings::Role;
 use crate::slots::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
 
@@ -175,11 +176,14 @@ impl Core {
         // A request within a dialog comes by the Route set this proxy recorded; without one it does
         // not belong here. That the Route is really ours to have recorded is not proven: whoever
         // makes up a tag and a Route is relayed like a dialog.
-        if (in_dialog || !crate::rules::may_be_asked(request)) && routes.own == 0 {
+        // A redirect server is in no dialog at all.
+        let is_foreign = routes.own == 0 || self.settings().role == Role::RedirectServer;
+        if (in_dialog || !crate::rules::may_be_asked(request)) && is_foreign {
             self.counters().add(Counter::RejectNoDialog);
             return self.refuse(arrival, 481, b"", out);
         }
-        if let Some(counter) = self.turns_away(in_dialog) {
+        let emergency = is_emergency(request.request_uri());
+        if let Some(counter) = self.turns_away(in_dialog, emergency) {
             return self.refuse_for_now(arrival, counter, out);
         }
         let id = (!in_dialog).then(|| self.request_id(request, read));

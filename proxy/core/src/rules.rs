@@ -108,12 +108,18 @@ impl Rules {
         first(&self.before, request, flow, None)
     }
 
-    /// Whether any rule sends requests somewhere by itself, without a decider.
-    pub fn can_route(&self) -> bool {
-        let mut rules = self.before.iter().chain(&self.fallback);
-        rules.any(|rule| match &rule.action {
-            Action::Ask(_) => false,
-            Action::Decide(plan) => matches!(**plan, Plan::Route(_) | Plan::Redirect(_)),
+    /// Whether every request needs the deciders of the configured tenant: no rule decides one before
+    /// they are asked, or asks others, or routes one when nobody decided.
+    pub fn need_deciders(&self) -> bool {
+        let goes_on = |plan: &Plan| !matches!(plan, Plan::Route(_) | Plan::Redirect(_));
+        let mut before = self.before.iter().map(|rule| &rule.action);
+        let mut fallback = self.fallback.iter().map(|rule| &rule.action);
+        before.all(|action| match action {
+            Action::Ask(ask) => ask.tenant.is_none(),
+            Action::Decide(plan) => **plan == Plan::Pass,
+        }) && fallback.all(|action| match action {
+            Action::Ask(_) => true,
+            Action::Decide(plan) => goes_on(plan),
         })
     }
 

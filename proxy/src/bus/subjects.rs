@@ -99,13 +99,19 @@ impl Subjects {
         self.asked[usize::from(position)].subject.clone()
     }
 
-    /// Leave to ask.
+    /// Leave to ask; about an emergency call, as long as the circuit is closed.
     ///
     /// # Errors
     /// Why not: the circuit is open, or as many queries are out as deciders answer in time.
-    pub(super) fn admit(&mut self, now: Instant, position: u16) -> Result<Permit, FallbackCause> {
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        position: u16,
+        is_emergency: bool,
+    ) -> Result<Permit, FallbackCause> {
         let window = &mut self.asked[usize::from(position)].window;
-        if self.adaptive && window.room() == 0 && window.excess() >= BURST {
+        let is_full = window.room() == 0 && window.excess() >= BURST;
+        if self.adaptive && is_full && !is_emergency {
             return Err(FallbackCause::Congested);
         }
         let permit = self.step(position, |breaker| breaker.admit(now));

@@ -7,8 +7,8 @@
 //! to what, at the rate of the answers, keeps them in time. By Little's law those are proportional:
 //! a full queue that took 80 % of the budget takes 40 % when half as many wait in it.
 //!
-//! A decider may be slow by nature, however few ask. What the quickest answer took is therefore
-//! taken as given, and only what comes on top as queueing.
+//! A decider may be slow by nature, however few ask. What answers take on average while the limit
+//! holds nothing back is therefore taken as given, and only what comes on top as queueing.
 
 use sigbox_core::Instant;
 
@@ -21,8 +21,8 @@ const LEAST: u32 = 16;
 /// The most by which the limit grows at once.
 const GROWTH: f32 = 1.25;
 
-/// Where the quickest answer counts no longer as the decider's nature.
-const LATEST: f32 = 0.8;
+/// No nature is slower than this share of the budget.
+const LATEST: f32 = 0.95;
 
 /// The limit of open queries at one subject of one shard. A plain state machine, as the breaker is.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(super) struct Window {
     /// How many are out now.
     open: u32,
     round: Round,
-    /// What the quickest answer took without a queue, as a share of its budget.
-    quickest: f32,
+    /// What an answer takes without a queue, as a share of its budget.
+    nature: f32,
 }
 
 /// The answers since the limit was looked at last.
@@ -41,7 +41,6 @@ struct Round {
     answers: u32,
     /// What they took together, each as a share of its budget.
     took: f32,
-    quickest: f32,
     /// The most that were out at once.
     most: u32,
     /// A query was held back.
@@ -54,7 +53,6 @@ impl Round {
         Self {
             answers: 0,
             took: 0.0,
-            quickest: 1.0,
             most: open,
             is_full: false,
             began,
@@ -68,7 +66,7 @@ impl Window {
             limit: AT_FIRST,
             open: 0,
             round: Round::new(Instant::ZERO, 0),
-            quickest: 0.0,
+            nature: 0.0,
         }
     }
 
@@ -108,7 +106,6 @@ impl Window {
         let round = &mut self.round;
         round.answers += 1;
         round.took += took;
-        round.quickest = round.quickest.min(took);
         let is_over = round.answers >= self.limit || now - round.began >= due - sent;
         if is_over && round.answers >= LEAST.min(round.most) {
             self.look(now);
@@ -117,12 +114,13 @@ impl Window {
 
     fn look(&mut self, now: Instant) {
         let round = std::mem::replace(&mut self.round, Round::new(now, self.open));
-        if round.quickest < self.quickest || !round.is_full || self.limit <= LEAST {
+        let mean = round.took / round.answers as f32;
+        if mean < self.nature || !round.is_full || self.limit <= LEAST {
             // When the limit is as low as it gets, there is no queue to speak of either.
-            self.quickest = round.quickest.min(LATEST);
+            self.nature = mean.min(LATEST);
         }
-        let aim = f32::midpoint(self.quickest, 1.0);
-        let factor = aim / (round.took / round.answers as f32).max(f32::EPSILON);
+        let aim = f32::midpoint(self.nature, 1.0);
+        let factor = aim / mean.max(f32::EPSILON);
         // Where far fewer were out than might have been, there was no queue of ours, and the limit did not matter.
         let is_used = round.is_full || round.most > self.limit / 2;
         if factor >= 1.0 && round.is_full {
@@ -234,6 +232,25 @@ mod tests {
         decider.ask(1_000, 2);
         decider.ask(3_000, 3);
         assert_eq!(decider.ask(3_000, 10), (30_000, 0, 0));
+    }
+
+    #[test]
+    fn a_decider_that_takes_nearly_its_budget_is_left_alone() {
+        let mut decider = Decider::new(10, 186_000);
+        decider.ask(100, 5);
+        assert_eq!(decider.ask(100, 20), (2_000, 0, 0));
+    }
+
+    #[test]
+    fn answers_that_vary_are_no_queue() {
+        let mut decider = Decider::new(10, 2_000);
+        for _ in 0..20 {
+            decider.besides = 2_000;
+            let quick = decider.ask(400, 1);
+            decider.besides = 140_000;
+            let slow = decider.ask(400, 1);
+            assert_eq!((quick.2, slow.2), (0, 0), "{:?}", decider.window);
+        }
     }
 
     #[test]

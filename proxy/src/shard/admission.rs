@@ -5,7 +5,7 @@
 //! the shard keeps up. When it does not, that is when more waits at a socket than one system call reads, such requests
 //! wait here, calls and others apart, and each turn of the shard takes in a few after everything else is done. So what
 //! was let in is finished, at the rate at which that can be done; new calls get what is left, and others a share of it.
-//! Calls also wait when as many are being asked about as the deciders answer in time, and no rule would route them.
+//! Calls also wait when as many are being asked about as the deciders answer in time, and every call needs them.
 //!
 //! As many may wait as are let in within `max_wait`, so that nobody waits much longer. Who finds no room, or waited too
 //! long nevertheless, is refused with 503 and Retry-After, which keeps the caller from asking again soon: what is dropped
@@ -78,8 +78,6 @@ pub(super) struct Admission {
     room: usize,
     /// The longest that one waits.
     max_wait: Duration,
-    /// As many calls are being asked about as can be.
-    is_held: bool,
     /// Since when `let_in` and `turned_away` are counted.
     since: Instant,
     let_in: usize,
@@ -103,7 +101,6 @@ impl Admission {
             others: Lane::new(),
             room,
             max_wait,
-            is_held: false,
             since: Instant::ZERO,
             let_in: 0,
             turned_away: 0,
@@ -153,12 +150,11 @@ impl Admission {
         self.others.turn = OTHERS_PER_TURN.max(PER_TURN.saturating_sub(calls));
         let turn = PER_TURN - self.others.turn.min(self.others.len());
         self.calls.turn = turn.min(room);
-        self.is_held = room <= turn;
     }
 
-    /// Whether some wait for nothing but the next turn.
-    pub(super) fn is_waiting_for_a_turn(&self) -> bool {
-        self.others.len() > 0 || (self.calls.len() > 0 && !self.is_held)
+    /// Whether some wait for nothing but the next turn, when so many more calls can be asked about.
+    pub(super) fn can_go_on(&self, room: usize) -> bool {
+        self.others.len() > 0 || (self.calls.len() > 0 && room > 0)
     }
 
     /// When the next of those that wait for something else is turned away.
@@ -314,14 +310,14 @@ mod tests {
         }
         assert_eq!(next(&mut admission, 1), None);
         assert_eq!((admission.calls.len(), admission.others.len()), (18, 0));
-        assert!(!admission.is_waiting_for_a_turn());
+        assert!(!admission.can_go_on(0));
+        // A slot came free, or one that was let in needed none.
+        assert!(admission.can_go_on(1));
         // When nothing else happens they are turned away in time.
         let late = admission.next_timeout().unwrap();
         assert_eq!(late, Instant::from_micros(100_001));
         admission.begin_turn(late, 0);
         assert_eq!(admission.next(late).unwrap().1, Fate::Refused);
-        admission.begin_turn(at(2), usize::MAX);
-        assert!(admission.is_waiting_for_a_turn());
     }
 
     #[test]

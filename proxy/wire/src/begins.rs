@@ -47,7 +47,7 @@ impl Begins {
 }
 
 /// Whether a Request-URI is the URN of the emergency services or of one of them (RFC 5031 §4.2).
-fn is_emergency(uri: &[u8]) -> bool {
+pub fn is_emergency(uri: &[u8]) -> bool {
     const SOS: &[u8] = b"urn:service:sos";
     let start = uri.get(..SOS.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(SOS))

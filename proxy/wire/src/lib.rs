@@ -40,7 +40,7 @@ mod validate;
 mod values;
 mod via;
 
-pub use begins::Begins;
+pub use begins::{Begins, is_emergency};
 pub use credentials::{AuthParams, Challenge, Credentials};
 pub use cseq::CSeq;
 pub use decimal::write_decimal;

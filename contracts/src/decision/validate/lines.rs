@@ -16,6 +16,7 @@ const PROTECTED: &[&str] = &[
     "content-length",
     "l",
     "max-forwards",
+    "max-breadth",
     "from",
     "f",
     "to",

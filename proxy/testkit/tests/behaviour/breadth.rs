@@ -1,6 +1,6 @@
 //! Max-Breadth: how many branches a request may have at once (RFC 5393 §5.3).
 
-use sigbox_core::{Counter, Settings};
+use sigbox_core::{Counter, Failover, Plan, RoutePlan, Settings, StatusMatch};
 use sigbox_testkit::{Script, Sim, field, fields, plans};
 
 use crate::world::*;
@@ -69,5 +69,21 @@ fn within_a_dialog_it_is_passed_on() {
     sim.send(alice(), bye.text());
     sim.run_for(ms(10));
     assert_eq!(field(&sim.first(bob, "BYE").text, "Max-Breadth"), Some("7"));
+    sim.run_to_end();
+}
+
+#[test]
+fn the_group_is_finished_in_series_whatever_leads_on_from_it() {
+    let routes = vec![plans::route(TO_BOB, 0), plans::route(TO_CAROL, 0)];
+    let only = Failover::Only(vec![StatusMatch::Status(503)]);
+    let plan = Plan::Route(RoutePlan::new(routes, only, false).unwrap());
+    let mut sim = Sim::always(Settings::default(), plan);
+    sim.callee(BOB, Script::refuses(486));
+    sim.callee(CAROL, Script::answers(0));
+    let invite = invite().with("Max-Breadth: 1");
+    sim.send(alice(), invite.text());
+    sim.run_for(ms(100));
+    assert_eq!(sim.labels(alice()), ["100", "180", "200"]);
+    acknowledge(&mut sim, &invite);
     sim.run_to_end();
 }

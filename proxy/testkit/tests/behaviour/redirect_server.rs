@@ -53,3 +53,18 @@ fn so_are_those_of_the_fallback_rules() {
     assert_eq!(contacts(&sim), ["<sip:bob@192.0.2.20>"]);
     sim.run_to_end();
 }
+
+#[test]
+fn nothing_is_forwarded_whatever_tag_and_route_it_has() {
+    let settings = redirecting(Settings::default());
+    let mut sim = Sim::always(settings, plans::serial(&[TO_BOB]));
+    for method in ["INVITE", "ACK", "BYE", "MESSAGE"] {
+        let mut request = Request::new(method, "sip:bob@192.0.2.20", alice(), method);
+        request.to.push_str(";tag=made-up");
+        let request = request.with("Route: <sip:192.0.2.1:5060;lr>");
+        sim.send(alice(), request.text());
+        sim.run_for(ms(10));
+    }
+    assert!(sim.seen(BOB.parse().unwrap()).is_empty());
+    assert_eq!(sim.labels(alice()), ["481", "481", "481"]);
+}

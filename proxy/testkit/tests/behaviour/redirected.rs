@@ -220,3 +220,15 @@ fn what_a_rule_routed_is_not_taken_to_a_decider() {
     acknowledge(&mut sim, &invite);
     sim.run_to_end();
 }
+
+#[test]
+fn a_305_names_a_proxy_and_is_not_followed() {
+    let mut sim = Sim::always(settings(Redirects::Follow), plans::serial(&[TO_BOB]));
+    let script = Script::refuses(305).with(&format!("Contact: {TO_DAVE}"));
+    sim.callee(BOB, script);
+    let dave = sim.callee(DAVE, Script::answers(0));
+    call(&mut sim, ms(100));
+    assert!(sim.seen(dave).is_empty());
+    assert_eq!(sim.labels(alice()), ["100", "305"]);
+    sim.run_to_end();
+}

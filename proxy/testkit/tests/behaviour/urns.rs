@@ -47,3 +47,24 @@ fn other_schemes_are_416() {
     assert_eq!(sim.labels(alice()), ["416"]);
     assert_eq!(sim.count(Counter::RejectScheme), 1);
 }
+
+#[test]
+fn there_is_a_reserve_for_emergency_calls() {
+    let mut settings = Settings::default();
+    settings.limits.transactions = 4;
+    settings.limits.suspended = 4;
+    let mut sim = silent(settings);
+    let mut calls = |uri: &str, from: u32, count: u32| -> Vec<u16> {
+        for number in from..from + count {
+            let call = Request::new("INVITE", uri, alice(), &number.to_string());
+            sim.send(alice(), call.text());
+        }
+        sim.run_for(ms(10));
+        let finals = sim.seen(alice()).iter().map(|seen| seen.status());
+        finals.filter(|status| *status >= 200).collect()
+    };
+    assert_eq!(calls("sip:bob@example.com", 0, 6), [503, 503]);
+    assert_eq!(calls("urn:service:sos", 10, 1), [503, 503]);
+    assert_eq!(sim.asked.len(), 5);
+    sim.run_to_end();
+}
