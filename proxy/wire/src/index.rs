@@ -322,7 +322,7 @@ fn usual(message: &[u8], at: usize, longest: usize) -> Option<(HeaderLine, usize
 /// A header line in front of its colon and behind it: which header it is and the length of its name,
 /// and what follows. `None` when the name is not a token of at most 255 bytes.
 #[inline(always)]
-fn split(line: &[u8]) -> Option<(HeaderId, u8, &[u8])> {
+pub(crate) fn split(line: &[u8]) -> Option<(HeaderId, u8, &[u8])> {
     let colon = first_equal(b':', line)?;
     let (name, value) = (trim_blanks(&line[..colon]), &line[colon + 1..]);
     let id = HeaderId::from_name(name);

@@ -8,6 +8,8 @@
 //! 3. Typed headers ([`Via`], [`NameAddr`], [`Uri`], [`CSeq`], [`Credentials`]) are parsed when
 //!    asked for, as views over the same bytes.
 //!
+//! On a stream, a [`Framer`] says first where each message ends.
+//!
 //! What goes out is made by splicing: a [`Splicer`] replaces ranges of the received bytes and copies
 //! the rest untouched. A [`Reply`] is the one message written from scratch.
 //!
@@ -35,6 +37,7 @@ mod scan;
 mod splice;
 mod start_line;
 mod stored;
+mod stream;
 mod uri;
 mod validate;
 mod values;
@@ -57,6 +60,7 @@ pub use peek::{Peek, PeekedRequest, PeekedResponse, peek};
 pub use reply::{Reply, reason_phrase};
 pub use splice::Splicer;
 pub use stored::Stored;
+pub use stream::{Frame, Framer};
 pub use uri::{Scheme, Uri};
 pub use validate::Essentials;
 pub use via::Via;

@@ -99,6 +99,8 @@ reasons! {
     MissingCSeq "missing_cseq" "expected a CSeq header",
     /// Not a number, or more than the datagram holds.
     ContentLength "content_length" "expected a Content-Length that fits the bytes received",
+    /// No Content-Length in a stream, where only it says where the message ends.
+    MissingContentLength "missing_content_length" "expected a Content-Length header",
     /// Not a Via value.
     Via "via" "expected `SIP/2.0/TRANSPORT host[:port];params`",
     /// Neither a name-addr nor an addr-spec.
