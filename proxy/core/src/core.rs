@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigbox_wire::{Essentials, HeaderId, Index, Message, Method, Splicer, Via};
+use sigbox_wire::{Essentials, HeaderId, Index, Message, Method, Reason, Splicer, Via};
 use uuid::Uuid;
 
 use crate::branch;
@@ -237,7 +237,7 @@ impl Core {
                         self.index = Some(index);
                         return self.read_message(now, flow, &text, false, out);
                     }
-                    None => self.refuse_malformed(now, flow, message, out),
+                    None => self.refuse_malformed(now, flow, message, Reason::Address, out),
                 }
             }
             Ok(()) if message.is_request() => {
@@ -251,8 +251,8 @@ impl Core {
                 self.on_request(now, flow, message, out);
             }
             Ok(()) => self.on_response(now, flow, message, out),
-            Err(_) if message.is_request() && message.method() != Method::Ack => {
-                self.refuse_malformed(now, flow, message, out);
+            Err(fault) if message.is_request() && message.method() != Method::Ack => {
+                self.refuse_malformed(now, flow, message, fault.reason, out);
             }
             Err(_) => self.counters.add(Counter::DropMalformed),
         }

@@ -81,6 +81,7 @@ counters! {
     DropUnroutable = "messages_dropped"["reason" = "unroutable"],
     RejectMalformed = "requests_rejected"["reason" = "malformed"],
     RejectMaxBreadth = "requests_rejected"["reason" = "max_breadth"],
+    RejectVersion = "requests_rejected"["reason" = "version"],
     RejectMaxForwards = "requests_rejected"["reason" = "max_forwards"],
     RejectExtension = "requests_rejected"["reason" = "proxy_require"],
     RejectScheme = "requests_rejected"["reason" = "scheme"],

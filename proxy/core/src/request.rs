@@ -1,7 +1,9 @@
 //! Requests: retransmissions to their transactions, new ones through validation (RFC 3261 §16.3)
 //! and route preprocessing (§16.4) to a decision or along their Route set.
 
-use sigbox_wire::{Essentials, HeaderId, Message, Method, Scheme, Stored, Via, is_emergency};
+use sigbox_wire::{
+    Essentials, HeaderId, Message, Method, Reason, Scheme, Stored, Via, is_emergency,
+};
 use smallvec::SmallVec;
 
 use crate::breadth;
@@ -48,11 +50,10 @@ impl Core {
         if self.is_excess && self.refuse_excess(now, flow, request, out) {
             return;
         }
-        let Ok(read) = request.validate() else {
-            if method == Method::Ack {
-                return self.counters().add(Counter::DropMalformed);
-            }
-            return self.refuse_malformed(now, flow, request, out);
+        let read = match request.validate() {
+            Ok(read) => read,
+            Err(_) if method == Method::Ack => return self.counters().add(Counter::DropMalformed),
+            Err(fault) => return self.refuse_malformed(now, flow, request, fault.reason, out),
         };
         let Some(fingerprint) = self.fingerprint(request, &read.via) else {
             return self.counters().add(Counter::DropUnanswerable);
@@ -350,12 +351,14 @@ impl Core {
         env.reply(request, flow.peer, upstream, &answer);
     }
 
-    /// 400 for what can be answered, silence for what cannot.
+    /// 400 for what can be answered, or 505 when it is only the version (RFC 3261 §21.5.6); silence
+    /// for what cannot.
     pub(crate) fn refuse_malformed(
         &mut self,
         now: Instant,
         flow: &Flow,
         request: Message<'_>,
+        why: Reason,
         out: &mut Outputs,
     ) {
         let via = request.via().ok();
@@ -370,14 +373,18 @@ impl Core {
                 self.counters().add(Counter::DropMalformed);
             }
             Some(fingerprint) if request.answerable() => {
-                self.counters().add(Counter::RejectMalformed);
+                let (status, counter) = match why {
+                    Reason::Version => (505, Counter::RejectVersion),
+                    _ => (400, Counter::RejectMalformed),
+                };
+                self.counters().add(counter);
                 let arrival = Arrival {
                     now,
                     flow,
                     request,
                     fingerprint,
                 };
-                self.refuse(arrival, 400, b"", out);
+                self.refuse(arrival, status, b"", out);
             }
             _ => self.counters().add(Counter::DropUnanswerable),
         }

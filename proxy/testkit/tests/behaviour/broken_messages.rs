@@ -1,6 +1,6 @@
 //! Messages that are not whole do not end what is.
 
-use sigbox_core::Settings;
+use sigbox_core::{Counter, Settings};
 use sigbox_testkit::{Script, Sim, field, plans, response_to};
 
 use crate::world::*;
@@ -27,5 +27,16 @@ fn t8_a_response_without_to_is_not_relayed() {
     sim.send(bob, good.replace(&to, ""));
     sim.run_for(ms(10));
     assert_eq!(sim.labels(alice()), ["100"]);
+    sim.run_to_end();
+}
+
+#[test]
+fn p1_another_version_of_sip_is_505() {
+    let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
+    let text = invite().text();
+    sim.send(alice(), text.replacen(" SIP/2.0\r\n", " SIP/7.0\r\n", 1));
+    sim.run_for(ms(50));
+    assert_eq!(sim.labels(alice()), ["505"]);
+    assert_eq!(sim.count(Counter::RejectVersion), 1);
     sim.run_to_end();
 }
