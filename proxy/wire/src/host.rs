@@ -36,7 +36,7 @@ impl<'a> Host<'a> {
         }
         let is_numeric = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
         let host = match text {
-            [b'[', address @ .., b']'] => ascii(address).and_then(|a| a.parse().ok()).map(Self::V6),
+            [b'[', address @ .., b']'] => ascii(address).and_then(ipv6).map(Self::V6),
             name if name.iter().all(is_numeric) => None,
             name if name.iter().all(|byte| is_host(*byte)) => Some(Self::Name(name)),
             _ => None,
@@ -101,6 +101,16 @@ fn dotted_quad(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
         address = address << 8 | octet;
     }
     Some((Ipv4Addr::from(address), rest))
+}
+
+/// An IPv6 address. The grammar of RFC 3261 has one colon too many before an IPv4 address at its end:
+/// that is passed over (RFC 5118 §4.10).
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (before, v4) = text.split_once(":::")?;
+        v4.parse::<Ipv4Addr>().ok()?;
+        format!("{before}::{v4}").parse().ok()
+    })
 }
 
 fn ascii(text: &[u8]) -> Option<&str> {
@@ -178,7 +188,15 @@ mod tests {
     #[test]
     fn ipv6_stands_in_brackets() {
         assert!(matches!(Host::parse(b"[2001:db8::1]"), Ok(Host::V6(_))));
+        assert_eq!(
+            Host::parse(b"[2001:db8:::192.0.2.1]"),
+            Host::parse(b"[2001:db8::192.0.2.1]")
+        );
         for text in [
+            "[2001:db8:::1]",
+            "[2001:db8::::192.0.2.1]",
+            "[1::2:::192.0.2.1]",
+            "[:::192.0.2.1:::192.0.2.1]",
             "2001:db8::1",
             "[2001:db8::1",
             "[::1%eth0]",

@@ -33,7 +33,8 @@ impl<'a> Message<'a> {
     /// only was seen to by [`Index::parse`](crate::Index::parse).
     ///
     /// A From without a tag passes, as peers of RFC 2543 send it; so does a Request-URI of an unknown
-    /// scheme, which is answered 416 and not 400.
+    /// scheme, which is answered 416 and not 400. One with headers does not: they belong into no
+    /// request line (RFC 3261 §19.1.1, RFC 4475 §3.1.2.11).
     ///
     /// # Errors
     ///
@@ -47,7 +48,11 @@ impl<'a> Message<'a> {
         let max_forwards = self.max_forwards()?;
         let mut uri = None;
         if self.is_request() {
-            uri = Some(self.uri()?);
+            let requested = self.uri()?;
+            if let Some(headers) = requested.headers {
+                return Err(Malformed::new(Reason::Uri, self.offset_of(headers)));
+            }
+            uri = Some(requested);
             if cseq.method != self.method() {
                 let end = self
                     .header(HeaderId::CSeq)
@@ -80,17 +85,12 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    /// Whether a response can be built: a request other than ACK, with Via, From, To, Call-ID and
-    /// CSeq there. They need not be well formed; a Via that does not parse goes back unstamped, and
-    /// the response to where the request came from.
+    /// Whether a response can be built that its sender will know again (RFC 3261 §17.1.3): a request
+    /// other than ACK, with Via and CSeq there. They need not be well formed; a Via that does not
+    /// parse goes back unstamped, and the response to where the request came from. Without From, To
+    /// or Call-ID the response has none either: better than none at all (RFC 4475 §3.3.1).
     pub fn answerable(&self) -> bool {
-        let needed = [
-            HeaderId::Via,
-            HeaderId::From,
-            HeaderId::To,
-            HeaderId::CallId,
-            HeaderId::CSeq,
-        ];
+        let needed = [HeaderId::Via, HeaderId::CSeq];
         self.is_request() && self.method() != Method::Ack && needed.iter().all(|id| self.has(*id))
     }
 }

@@ -223,11 +223,20 @@ fn p1_3_1_2_7_to_10_request_lines() {
 }
 
 #[test]
-fn p1_3_1_2_11_escaped_headers_in_a_request_uri_can_be_seen() {
-    let raw = b"INVITE sip:user@example.com?Route=%3Csip:example.com%3E SIP/2.0\r\n\r\n";
-    let index = index(raw);
-    let uri = Message::new(raw, &index).uri().unwrap();
+fn p1_3_1_2_11_headers_in_a_request_uri_are_refused() {
+    let raw = String::from_utf8(with(&[])).unwrap();
+    let raw = raw.replacen(
+        "sip:bob@example.com",
+        "sip:bob@example.com?Route=%3Csip:example.com%3E",
+        1,
+    );
+    let index = index(raw.as_bytes());
+    let request = Message::new(raw.as_bytes(), &index);
+    let uri = request.uri().unwrap();
     assert_eq!(uri.headers, Some(&b"Route=%3Csip:example.com%3E"[..]));
+    let fault = request.validate().unwrap_err();
+    assert_eq!(fault.reason, Reason::Uri);
+    assert_eq!(Some(fault.at), raw.find("Route="));
 }
 
 #[test]
@@ -313,6 +322,9 @@ fn p1_rfc_5118_ipv6() {
         ("sip:[2001:db8::10", Some(Reason::Uri)),
         // §4.3: a port inside the brackets is one more group of the address.
         ("sip:[2001:db8::10:5070]", None),
+        // §4.10: what the grammar of RFC 3261 has by mistake, and what it means.
+        ("sip:user@[2001:db8:::192.0.2.1]", None),
+        ("sip:user@[2001:db8::192.0.2.1]", None),
     ] {
         let raw = request.replacen("sip:bob@example.com", uri, 1);
         assert_eq!(reason(raw.as_bytes()), expected, "{uri}");
