@@ -15,6 +15,7 @@ mod context;
 mod core;
 mod counters;
 mod decide;
+mod display_name;
 mod env;
 mod flow;
 mod forward;

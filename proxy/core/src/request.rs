@@ -2,7 +2,7 @@
 //! and route preprocessing (§16.4) to a decision or along their Route set.
 
 use sigbox_wire::{
-    Essentials, HeaderId, Message, Method, Reason, Scheme, Stored, Via, is_emergency,
+    Essentials, HeaderId, Index, Message, Method, Reason, Scheme, Stored, Via, is_emergency,
 };
 use smallvec::SmallVec;
 
@@ -13,6 +13,7 @@ use crate::context::{Context, Phase, Server};
 use crate::core::Core;
 use crate::counters::Counter;
 use crate::decide::class_of;
+use crate::display_name;
 use crate::env::{Answer, reply_flow};
 use crate::flow::Flow;
 use crate::forward::write_line;
@@ -55,6 +56,27 @@ impl Core {
             Err(_) if method == Method::Ack => return self.counters().add(Counter::DropMalformed),
             Err(fault) => return self.refuse_malformed(now, flow, request, fault.reason, out),
         };
+        let Some(text) = display_name::quoted(request, &read) else {
+            return self.on_valid_request(now, flow, request, &read, out);
+        };
+        let mut index = Index::default();
+        let parsed = index.parse(&text, &self.settings().limits.wire);
+        let quoted = Message::new(&text, &index);
+        match parsed.and_then(|()| quoted.validate()) {
+            Ok(read) => self.on_valid_request(now, flow, quoted, &read, out),
+            // The quotes were too much for the limits.
+            Err(fault) => self.refuse_malformed(now, flow, request, fault.reason, out),
+        }
+    }
+
+    fn on_valid_request(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        request: Message<'_>,
+        read: &Essentials<'_>,
+        out: &mut Outputs,
+    ) {
         let Some(fingerprint) = self.fingerprint(request, &read.via) else {
             return self.counters().add(Counter::DropUnanswerable);
         };
@@ -65,8 +87,8 @@ impl Core {
             fingerprint,
         };
         let known = self.store().find(fingerprint);
-        match method {
-            Method::Ack => self.on_ack(arrival, &read, known, out),
+        match request.method() {
+            Method::Ack => self.on_ack(arrival, read, known, out),
             Method::Cancel => match known {
                 Some(key) => self.on_cancel(arrival, key, out),
                 None => {
@@ -76,7 +98,7 @@ impl Core {
             },
             _ => match known {
                 Some(key) => self.on_repeated(now, key, out),
-                None => self.on_new(arrival, &read, out),
+                None => self.on_new(arrival, read, out),
             },
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::chars::{is_lws, trim, trim_end, uri_run};
+use crate::chars::{is_lws, is_token, trim, trim_end, uri_run};
 use crate::grammar::{Parsed, quoted, refuse, skip_sws, unquote, whole};
 use crate::malformed::{Malformed, Reason};
 use crate::params::{Params, is_named, params};
@@ -83,6 +83,15 @@ impl<'a> NameAddr<'a> {
     /// The display name as text: quotes, quoted pairs and folds resolved.
     pub fn display_unquoted(&self) -> Option<Cow<'a, [u8]>> {
         self.display.map(unquote)
+    }
+
+    /// Whether the display name stands without quotes and is more than tokens: it was let through, and
+    /// must not go on like that (RFC 4475 §3.1.2.15).
+    pub fn lacks_quotes(&self) -> bool {
+        let is_bare = |name: &[u8]| {
+            !name.starts_with(b"\"") && !name.iter().all(|byte| is_token(*byte) || is_lws(*byte))
+        };
+        self.display.is_some_and(is_bare)
     }
 
     /// The dialog tag of a From or To.
@@ -191,6 +200,7 @@ mod tests {
             let address = parse(text);
             assert_eq!(address.display, display, "{}", text.escape_ascii());
             assert_eq!(address.display_unquoted().unwrap_or_default(), plain);
+            assert_eq!(address.lacks_quotes(), text.starts_with("Алиса".as_bytes()));
             assert_eq!(address.uri, b"sip:a@b");
         }
     }

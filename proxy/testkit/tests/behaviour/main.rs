@@ -14,6 +14,7 @@ mod answers_too_late;
 mod asked_again;
 mod bare;
 mod breadth;
+mod bare_display_name;
 mod broken_messages;
 mod cancel_again;
 mod cancel_before_provisional;
