@@ -260,7 +260,7 @@ impl Context {
         splicer.clear();
         if let Some(uri) = route.and_then(|route| route.uri.as_ref()) {
             splicer.replace(request.request_uri_range(), |out| {
-                out.extend_from_slice(uri.text().as_bytes());
+                out.extend_from_slice(uri.request_uri().as_bytes());
             });
         }
         splicer.insert(request.headers_start(), |out| {

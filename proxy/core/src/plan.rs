@@ -152,6 +152,17 @@ impl Target {
         &self.text
     }
 
+    /// The URI as a Request-URI, which has no headers (RFC 3261 §16.6 step 2, §19.1.1).
+    pub fn request_uri(&self) -> &str {
+        if !self.text.contains('?') {
+            return &self.text;
+        }
+        let uri = Uri::parse(self.text.as_bytes()).ok();
+        let headers = uri.and_then(|uri| uri.headers).map(|headers| headers.len() + 1);
+        let end = self.text.len() - headers.unwrap_or_default();
+        self.text.get(..end).unwrap_or_default()
+    }
+
     /// Where it leads; `None` for a tel URI, which names no host.
     pub fn hop(&self) -> Option<&Hop> {
         self.hop.as_ref()
@@ -548,6 +559,18 @@ mod tests {
             "<sip:192.0.2.1",
         ] {
             assert!(hop(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_of_a_target_do_not_go_into_the_request_line() {
+        for (text, requested) in [
+            ("sip:a@b;x=y?Route=%3Csip:c%3E", "sip:a@b;x=y"),
+            ("sip:a?b@c", "sip:a?b@c"),
+            ("sip:a@b?", "sip:a@b"),
+            ("tel:+4930", "tel:+4930"),
+        ] {
+            assert_eq!(Target::parse(text).unwrap().request_uri(), requested);
         }
     }
 
