@@ -158,7 +158,9 @@ impl Target {
             return &self.text;
         }
         let uri = Uri::parse(self.text.as_bytes()).ok();
-        let headers = uri.and_then(|uri| uri.headers).map(|headers| headers.len() + 1);
+        let headers = uri
+            .and_then(|uri| uri.headers)
+            .map(|headers| headers.len() + 1);
         let end = self.text.len() - headers.unwrap_or_default();
         self.text.get(..end).unwrap_or_default()
     }

@@ -20,7 +20,7 @@ use crate::forward::write_line;
 use crate::io::Outputs;
 use crate::key::TransactionKey;
 use crate::parties::Parties;
-use crate::secret::Fingerprint;
+use crate::secret::{Fingerprint, Parts};
 use crate::settings::Role;
 use crate::slots::Slot;
 use crate::transaction::{ServerInvite, ServerNonInvite, Timed};
@@ -263,8 +263,8 @@ impl Core {
         self.settle(now, key, context);
     }
 
-    /// What speaks against forwarding a new request at all (RFC 3261 §16.3), and what is answered
-    /// by the proxy itself.
+    /// What speaks against forwarding a new request at all (RFC 3261 §16.3 steps 2, 3 and 5), and what
+    /// is answered by the proxy itself.
     fn judge(&self, request: Message<'_>, read: &Essentials<'_>) -> Option<Refusal> {
         let refusal = |status, counter| {
             Some(Refusal {
@@ -384,17 +384,27 @@ impl Core {
         out: &mut Outputs,
     ) {
         let via = request.via().ok();
-        match via.and_then(|via| self.fingerprint(request, &via)) {
+        let fingerprint = via.and_then(|via| self.fingerprint(request, &via));
+        // What cannot be told apart as a transaction can still have a tag of its own.
+        let fingerprint = fingerprint.unwrap_or_else(|| {
+            let vias = request.all(HeaderId::Via);
+            let unlike = |parts: &mut Parts| {
+                vias.for_each(|via| parts.add(via.value));
+                parts.add(request.call_id());
+            };
+            self.fingerprint_of(unlike).0
+        });
+        match fingerprint {
             // The caller would take a 400 for the final response of the transaction under way.
-            Some(fingerprint)
-                if self.store().find(fingerprint).is_some()
+            known
+                if self.store().find(known).is_some()
                     && !request
                         .cseq()
                         .is_ok_and(|cseq| cseq.method == Method::Cancel) =>
             {
                 self.counters().add(Counter::DropMalformed);
             }
-            Some(fingerprint) if request.answerable() => {
+            fingerprint if request.answerable() => {
                 let (status, counter) = match why {
                     Reason::Version => (505, Counter::RejectVersion),
                     _ => (400, Counter::RejectMalformed),
