@@ -72,6 +72,7 @@ fn d13_pass_leaves_it_to_local_rules() -> Result<()> {
         .wait_for_count("sigbox_fallbacks_total", &[("cause", "pass")], 1)
 }
 
+/// RFC 3261 §16.5, §16.6 step 2
 #[test]
 fn d13_serial_routes_are_tried_in_order() -> Result<()> {
     let (silent, busy, bob) = (
@@ -124,6 +125,7 @@ fn d13_failover_says_which_finals_move_on() -> Result<()> {
     bob.expect_quiet(scene.sigbox.sip())
 }
 
+/// RFC 3261 §16.6 step 10, §16.7 step 10
 #[test]
 fn d13_parallel_losers_are_cancelled() -> Result<()> {
     let (bob, carol) = (Phone::new("bob")?, Phone::new("carol")?);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use e2e::{Answer, Phone, Setup, Stage};
 
+/// RFC 3261 §9.1, §16.10
 #[test]
 fn t1_cancel_is_held_until_the_callee_shows_a_sign_of_life() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
@@ -44,6 +45,7 @@ fn t2_an_answer_that_crosses_the_cancel_wins() -> Result<()> {
     sigbox.wait_until_idle()
 }
 
+/// RFC 3261 §16.7 step 6
 #[test]
 fn t2_a_refusal_that_crosses_the_cancel_is_forwarded_once() -> Result<()> {
     for (status, reason, upstream) in [(486, "Busy Here", 486), (503, "Service Unavailable", 500)] {
@@ -104,6 +106,7 @@ fn t15_a_cancel_is_answered_as_often_as_it_comes() -> Result<()> {
     bob.expect_quiet(sigbox.sip())
 }
 
+/// RFC 3261 §9.2
 #[test]
 fn t15_a_cancel_for_nothing_is_answered_with_481() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);

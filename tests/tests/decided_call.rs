@@ -3,6 +3,7 @@
 use anyhow::Result;
 use e2e::{Answer, Phone, Stage};
 
+/// RFC 3261 §16.2, §16.6 step 4
 #[test]
 fn a_decided_call_is_set_up_and_torn_down() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);

@@ -37,6 +37,7 @@ fn ring<'p>(alice: &'p Phone, bob: &Phone, carol: &Phone) -> Result<Ringing<'p>>
     })
 }
 
+/// RFC 3261 §16.7 step 5
 #[test]
 fn t4_a_6xx_ends_the_ringing_everywhere() -> Result<()> {
     let (alice, bob, carol) = (
@@ -72,6 +73,7 @@ fn t4_an_answer_that_races_a_6xx_reaches_the_caller() -> Result<()> {
     scene.sigbox.wait_until_idle()
 }
 
+/// RFC 3261 §16.7 step 5
 #[test]
 fn t3_two_answers_both_reach_the_caller() -> Result<()> {
     let (alice, bob, carol) = (

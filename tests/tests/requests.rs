@@ -23,6 +23,7 @@ fn t9_a_stray_ack_is_never_answered() -> Result<()> {
     bob.expect_quiet(sigbox.sip())
 }
 
+/// RFC 3261 §17.2.1, §17.2.3
 #[test]
 fn t9_an_ack_of_another_branch_does_not_end_the_retransmissions() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
@@ -39,6 +40,7 @@ fn t9_an_ack_of_another_branch_does_not_end_the_retransmissions() -> Result<()> 
     sigbox.wait_until_idle()
 }
 
+/// RFC 3261 §16.3 step 3, §16.6 step 3
 #[test]
 fn t11_max_forwards_is_read_checked_and_counted_down() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);
@@ -77,6 +79,7 @@ fn options_to_the_proxy_is_answered_by_the_proxy() -> Result<()> {
     Ok(())
 }
 
+/// RFC 3261 §16.3 step 5
 #[test]
 fn an_extension_that_the_proxy_must_know_is_refused_by_name() -> Result<()> {
     let (alice, bob) = (Phone::new("alice")?, Phone::new("bob")?);

@@ -15,7 +15,7 @@ const ROUTING: [HeaderId; 3] = [
 
 impl Core {
     /// Whether this request went out from here and came back with nothing changed that routing depends on (RFC 3261 §16.3
-    /// step 4). One that comes back otherwise is a spiral, and welcome.
+    /// step 4, RFC 5393 §4.2). One that comes back otherwise is a spiral, and welcome.
     ///
     /// The Via that was put on it names the transaction that sent it, which is still there: so it is that request itself
     /// which is compared, and nothing has to be hashed into the branch.

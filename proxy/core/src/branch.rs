@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(read(&secret, 3, &moved), None);
     }
 
+    /// RFC 3261 §16.6 step 8
     #[test]
     fn a_foreign_branch_is_refused() {
         let secret = Secret::new([7; 16]);

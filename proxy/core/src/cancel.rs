@@ -1,4 +1,4 @@
-//! CANCEL, both ways (RFC 3261 §9, §16.10; its Reason RFC 3326), and the ACK of a failed branch (§17.1.1.3).
+//! CANCEL, both ways (RFC 3261 §9, §16.10), its Reason (RFC 3326), and the ACK of a failed branch (RFC 3261 §17.1.1.3).
 
 use sigbox_wire::{HeaderId, Index, Message};
 

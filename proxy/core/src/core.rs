@@ -259,6 +259,8 @@ impl Core {
         self.index = Some(index);
     }
 
+    /// What it belongs to is known by our branch alone (RFC 3261 §16.7 step 1, §17.1.3, §18.1.2); what belongs to nothing
+    /// goes nowhere (RFC 6026 §7.3).
     fn on_response(&mut self, now: Instant, flow: &Flow, response: Message<'_>, out: &mut Outputs) {
         self.counters.add(match response.status() / 100 {
             1 => Counter::Response1xx,

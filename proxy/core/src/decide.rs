@@ -247,6 +247,7 @@ impl Context {
         });
     }
 
+    /// What was decided is the target set (RFC 3261 §16.5).
     fn carry_out(&mut self, env: &mut Env<'_>, plan: Arc<Plan>) {
         self.plan = Some(plan.clone());
         self.next_route = 0;

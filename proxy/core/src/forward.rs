@@ -88,7 +88,7 @@ impl Context {
         self.branches.len() - 1
     }
 
-    /// Sends a branch to where it leads, or has that looked up.
+    /// Sends a branch to where it leads, or has that looked up (RFC 3261 §16.6 steps 7 and 10).
     fn head_for(&mut self, env: &mut Env<'_>, index: usize, hop: Option<Hop>) {
         match hop {
             Some(Hop {
@@ -246,7 +246,8 @@ impl Context {
         *env.splicer = splicer;
     }
 
-    /// Collects the edits that turn the received request into the branch's (RFC 3261 §16.6).
+    /// Collects the edits that turn the received request into the branch's (RFC 3261 §16.6 steps 1, 2, 3,
+    /// 4, 5, 6 and 8).
     pub(crate) fn edit(&self, env: &mut Env<'_>, index: usize, flow: &Flow) {
         let request = self.request.view();
         let branch = &self.branches[index];
@@ -438,7 +439,7 @@ pub(crate) fn rank(status: u16) -> (u16, u16) {
     }
 }
 
-/// Methods that may create a dialog: outside of one they get a Record-Route.
+/// Methods that may create a dialog: outside of one they get a Record-Route (RFC 3261 §16.6 step 4, RFC 3515, RFC 6665).
 fn is_dialog_forming(request: Message<'_>) -> bool {
     use sigbox_wire::Method;
     matches!(
@@ -447,7 +448,7 @@ fn is_dialog_forming(request: Message<'_>) -> bool {
     )
 }
 
-/// Our Via line for a message sent along `flow`.
+/// Our Via line for a message sent along `flow` (RFC 3261 §16.6 step 8, §18.1.1).
 pub(crate) fn write_via(
     settings: &Settings,
     flow: &Flow,
@@ -462,7 +463,7 @@ pub(crate) fn write_via(
 }
 
 /// One Record-Route, or two when the request leaves by another socket than it came in by
-/// (RFC 5658): the upper one is ours towards the callee, and has the parameter about rewritten
+/// (RFC 3261 §16.6 step 4, RFC 5658): the upper one is ours towards the callee, and has the parameter about rewritten
 /// addresses, if there is one.
 fn write_record_route(
     settings: &Settings,

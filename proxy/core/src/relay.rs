@@ -126,7 +126,7 @@ impl Context {
         }
     }
 
-    /// Hands a response up from the client transaction.
+    /// Hands a response up from the client transaction (RFC 3261 §16.7 steps 4, 5 and 9).
     fn pass(&mut self, env: &mut Env<'_>, index: usize, response: Message<'_>) {
         let status = response.status();
         match status {
@@ -283,6 +283,7 @@ impl Context {
         }
     }
 
+    /// Timer B or F, or Timer C (RFC 3261 §16.8).
     fn branch_timed_out(&mut self, env: &mut Env<'_>, index: usize) {
         if self.branches[index].is_open() {
             env.count(Counter::BranchTimeout);
@@ -301,7 +302,7 @@ impl Context {
         self.settle_group(env);
     }
 
-    /// The branch's request could not be handed to the network.
+    /// The branch's request could not be handed to the network (RFC 3261 §16.9, §17.1.4, §18.4).
     pub(crate) fn on_send_failed(&mut self, env: &mut Env<'_>, index: u8) {
         let index = usize::from(index);
         let Some(branch) = self.branches.get_mut(index) else {
@@ -375,7 +376,7 @@ impl Context {
     }
 }
 
-/// Takes our own Via away.
+/// Takes our own Via away (RFC 3261 §16.7 step 3).
 pub(crate) fn pop_via(splicer: &mut Splicer, response: Message<'_>) {
     if let Some(range) = response.first_value_range(HeaderId::Via) {
         splicer.remove(range);

@@ -116,7 +116,8 @@ pub struct Timers {
     /// How long an INVITE branch may ring; Timer C (RFC 3261 §16.6 step 11), over three minutes by
     /// default.
     pub fr_inv: Duration,
-    /// How long an INVITE over UDP may go unanswered before 100 Trying is sent; under 200 ms.
+    /// How long an INVITE over UDP may go unanswered before 100 Trying is sent; under 200 ms
+    /// (RFC 3261 §17.2.1).
     pub trying: Duration,
 }
 

@@ -281,6 +281,7 @@ mod tests {
         );
     }
 
+    /// RFC 3261 §17.1.1.2, §17.1.2, §17.2.1, §17.2.2, RFC 6026 §7.1, §7.2
     #[test]
     fn tables() {
         for (name, [table, _]) in all() {

@@ -380,6 +380,7 @@ mod tests {
         }
     }
 
+    /// RFC 3261 §19.1.4
     #[test]
     fn the_equal_pairs_of_rfc_3261_19_1_4() {
         for (one, two) in [
@@ -411,6 +412,7 @@ mod tests {
         }
     }
 
+    /// RFC 3261 §19.1.4
     #[test]
     fn the_different_pairs_of_rfc_3261_19_1_4() {
         for (one, two) in [

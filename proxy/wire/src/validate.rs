@@ -1,4 +1,4 @@
-//! Whether a message can be acted on (RFC 3261 §8.1.1, §16.3).
+//! Whether a message can be acted on (RFC 3261 §8.1.1, §16.3 step 1).
 
 use crate::chars::visible_run;
 use crate::cseq::CSeq;

@@ -267,6 +267,7 @@ mod tests {
         }
     }
 
+    /// RFC 3261 §18.2.1
     #[test]
     fn received_is_added_when_sent_by_is_not_the_source() {
         for (text, expected) in [
@@ -287,6 +288,7 @@ mod tests {
         }
     }
 
+    /// RFC 3581 §4
     #[test]
     fn rport_is_filled_in_where_it_stands_and_brings_received_with_it() {
         assert_eq!(
@@ -323,6 +325,7 @@ mod tests {
         }
     }
 
+    /// RFC 3261 §18.2.1, RFC 3581 §4
     #[test]
     fn p6_forged_values_are_replaced() {
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The INVITE client transaction: RFC 3261 §17.1.1 with RFC 6026 §7.2, and the proxy's Timer C
+//! The INVITE client transaction: RFC 3261 §17.1.1.2 with RFC 6026 §7.2, and the proxy's Timer C
 //! (RFC 3261 §16.6 step 11) as the deadline of Proceeding.
 //!
 //! ```text

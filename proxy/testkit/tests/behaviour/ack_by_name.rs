@@ -6,6 +6,7 @@ use sigbox_testkit::{Request, Script, Sim, plans};
 use crate::bare::Bare;
 use crate::world::*;
 
+/// RFC 3261 §16.11
 #[test]
 fn t9_the_ack_of_an_answer_made_without_a_transaction_goes_nowhere() {
     let mut sim = silent(Settings::default());

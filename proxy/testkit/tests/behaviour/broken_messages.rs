@@ -30,6 +30,7 @@ fn t8_a_response_without_to_is_not_relayed() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.3 step 1, §21.5.6
 #[test]
 fn p1_another_version_of_sip_is_505() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §9.2, §16.10
 #[test]
 fn t15_a_repeated_cancel_is_answered_200_again_and_cancels_once() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -48,6 +49,7 @@ fn t15_a_cancel_after_the_call_was_answered_changes_nothing() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §9.2
 #[test]
 fn t15_a_cancel_for_a_finished_invite_is_481() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));

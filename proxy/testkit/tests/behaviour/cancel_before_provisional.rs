@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §9.1, §16.10
 #[test]
 fn t1_cancel_is_held_until_the_first_provisional_response() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §9.2, §16.10
 #[test]
 fn d6_cancel_is_answered_at_once_and_a_later_answer_makes_no_branch() {
     let mut sim = silent(Settings::default());

@@ -25,6 +25,7 @@ fn sent_back(uri: &str) -> Sim {
     sim
 }
 
+/// RFC 3261 §16.3 step 4, RFC 5393 §4.2
 #[test]
 fn t12_a_request_that_comes_back_as_it_went_is_a_loop() {
     let sim = sent_back("sip:+4930123@example.com");
@@ -33,6 +34,7 @@ fn t12_a_request_that_comes_back_as_it_went_is_a_loop() {
     assert_eq!(sim.asked.len(), 1);
 }
 
+/// RFC 3261 §16.3 step 4, RFC 5393 §4.2
 #[test]
 fn t12_a_request_that_comes_back_for_somebody_else_is_a_spiral() {
     let sim = sent_back("sip:+4930999@example.com");
@@ -42,6 +44,7 @@ fn t12_a_request_that_comes_back_for_somebody_else_is_a_spiral() {
     assert_eq!(sim.asked.len(), 2);
 }
 
+/// RFC 3261 §16.6 step 8, RFC 5393 §4.2
 #[test]
 fn t12_a_loop_is_told_by_what_routing_depends_on() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&["sip:192.0.2.50"]));
@@ -81,6 +84,7 @@ fn by_another_path(request: &Request) -> String {
     second.text()
 }
 
+/// RFC 3261 §8.2.2.2
 #[test]
 fn d9_the_same_request_by_two_paths_is_asked_about_once() {
     let mut sim = silent(falling_back_to(plans::reject(480)));

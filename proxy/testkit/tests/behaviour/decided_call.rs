@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.2, §16.7 step 9, §16.11, §16.12
 #[test]
 fn a_whole_call() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -25,6 +26,7 @@ fn a_whole_call() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.6 steps 1, 4 and 8, §18.1.1
 #[test]
 fn the_forwarded_request_is_the_received_one_but_for_what_a_proxy_must_change() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -56,6 +58,7 @@ fn the_forwarded_request_is_the_received_one_but_for_what_a_proxy_must_change() 
     assert_eq!(sent, expected);
 }
 
+/// RFC 3261 §17.1.1.2
 #[test]
 fn the_callee_hears_the_same_bytes_when_the_request_is_sent_again() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -84,6 +87,7 @@ fn the_query_shows_the_request_and_the_budget() {
     assert_eq!(asked.tenant, "default");
 }
 
+/// RFC 3261 §18.2.2, RFC 3581 §4
 #[test]
 fn responses_go_to_the_source_port_only_when_rport_asks_for_it() {
     for (via, port) in [

@@ -52,6 +52,7 @@ fn d1_without_a_fallback_rule_the_caller_gets_503() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.2.1
 #[test]
 fn trying_can_wait_for_a_quick_answer() {
     let mut settings = Settings::default();

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.7 step 5
 #[test]
 fn d19_responses_to_a_fallback_branch_are_relayed() {
     for cause in [None, Some(FallbackCause::NoResponders)] {

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, field, plans, response_to};
 
 use crate::world::*;
 
+/// RFC 3261 §16.7 step 1, §17.1.3, §18.1.2, RFC 6026 §7.3
 #[test]
 fn t8_they_are_dropped_and_counted() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));

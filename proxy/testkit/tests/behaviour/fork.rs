@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.6 step 10, §16.7 step 10
 #[test]
 fn d13_the_first_to_answer_wins_and_the_loser_is_cancelled() {
     let mut sim = Sim::always(Settings::default(), plans::parallel(&[TO_BOB, TO_CAROL]));
@@ -41,6 +42,7 @@ fn d13_groups_fork_inside_and_follow_each_other() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.7 step 5, RFC 6026 §7.1, §7.2
 #[test]
 fn t3_two_callees_answer_at_once_and_both_200s_reach_the_caller() {
     let mut sim = Sim::always(Settings::default(), plans::parallel(&[TO_BOB, TO_CAROL]));

@@ -22,6 +22,7 @@ fn route(hop: &str, carrier: &str) -> Route {
     }
 }
 
+/// RFC 3261 §16.6 steps 2 and 5
 #[test]
 fn d17_parallel_branches_do_not_leak_into_each_other() {
     let plan = plans::plan(vec![route(TO_BOB, "one"), route(TO_CAROL, "two")]);

@@ -12,6 +12,7 @@ fn answered_call(sim: &mut Sim) -> (Request, String) {
     (invite, sim.first(alice(), "200").text.clone())
 }
 
+/// RFC 3261 §16.4, §16.12, RFC 3262, RFC 3311
 #[test]
 fn d10_requests_in_a_dialog_follow_their_route_set_with_nats_down() {
     let settings = falling_back_to(plans::serial(&[TO_BOB]));

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.7 step 10
 #[test]
 fn a_2xx_of_a_branch_given_up_stops_the_others() {
     let routes = vec![

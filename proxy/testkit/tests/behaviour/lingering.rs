@@ -16,6 +16,7 @@ fn ended_call(sim: &mut Sim) -> (Request, Request) {
     (invite, bye)
 }
 
+/// RFC 3261 §17.2.2
 #[test]
 fn a_bye_that_comes_again_is_answered_the_same_for_32_s() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -38,6 +39,7 @@ fn a_bye_that_comes_again_is_answered_the_same_for_32_s() {
     sim.run_to_end();
 }
 
+/// RFC 6026 §7.2
 #[test]
 fn a_200_that_comes_again_is_passed_on_for_32_s() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB]));
@@ -62,6 +64,7 @@ fn a_200_that_comes_again_is_passed_on_for_32_s() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.1.1.2, §17.1.1.3
 #[test]
 fn a_failure_that_comes_again_is_acknowledged_by_each_branch_that_had_it() {
     let plan = plans::serial(&[TO_CAROL, TO_BOB]);

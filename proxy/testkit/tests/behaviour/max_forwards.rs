@@ -20,6 +20,7 @@ fn forwarded(max_forwards: &str) -> (Sim, Option<String>) {
     (sim, sent)
 }
 
+/// RFC 3261 §16.3 step 3
 #[test]
 fn t11_zero_is_483() {
     let (sim, sent) = forwarded("Max-Forwards: 0\r\n");
@@ -28,6 +29,7 @@ fn t11_zero_is_483() {
     assert!(sim.asked.is_empty());
 }
 
+/// RFC 3261 §16.6 step 3
 #[test]
 fn t11_none_becomes_70() {
     assert_eq!(forwarded("").1.as_deref(), Some("70"));
@@ -39,6 +41,7 @@ fn t11_256_is_400() {
     assert_eq!((sent, sim.labels(alice())), (None, vec!["400".to_owned()]));
 }
 
+/// RFC 3261 §16.6 step 3
 #[test]
 fn t11_leading_zeros_are_read_as_a_number() {
     assert_eq!(forwarded("Max-Forwards: 0068\r\n").1.as_deref(), Some("67"));

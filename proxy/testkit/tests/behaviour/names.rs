@@ -6,6 +6,7 @@ use sigbox_testkit::{Script, Sim, plans};
 use crate::bare::{Bare, ruled};
 use crate::world::*;
 
+/// RFC 3261 §16.6 step 7
 #[test]
 fn a_name_is_looked_up_before_the_branch_is_sent() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&["sip:gw.example.net"]));
@@ -20,6 +21,7 @@ fn a_name_is_looked_up_before_the_branch_is_sent() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.9
 #[test]
 fn t13_a_name_without_an_address_leads_to_the_next_route() {
     let mut sim = Sim::always(

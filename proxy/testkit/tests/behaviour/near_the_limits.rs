@@ -48,6 +48,7 @@ fn a_long_header_of_a_decider_does_not_lose_the_ack() {
     assert!(ack.starts_with("ACK "), "{ack:?}");
 }
 
+/// RFC 3261 §16.3 step 5
 #[test]
 fn p6_a_420_is_not_larger_than_what_it_answers() {
     let mut bare = Bare::new(Settings::default(), "192.0.2.1:5060");
@@ -63,6 +64,7 @@ fn p6_a_420_is_not_larger_than_what_it_answers() {
     );
 }
 
+/// RFC 3261 §16.7 step 3
 #[test]
 fn a_response_to_a_request_with_as_many_vias_as_may_be_is_relayed() {
     let bob = BOB.parse().unwrap();

@@ -25,11 +25,13 @@ fn message_answered(statuses: &[u16], span: Duration) -> Vec<String> {
     labels
 }
 
+/// RFC 4320 §4.1
 #[test]
 fn no_provisional_response_to_a_non_invite_goes_upstream() {
     assert_eq!(message_answered(&[183, 200], ms(10)), ["200"]);
 }
 
+/// RFC 4320 §4.2, RFC 3261 §17.1.2.2
 #[test]
 fn no_408_to_a_non_invite_goes_upstream() {
     let labels = message_answered(&[408], secs(40));

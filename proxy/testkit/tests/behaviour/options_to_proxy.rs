@@ -33,6 +33,7 @@ fn options_to_somebody_is_asked_about() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.3 step 5
 #[test]
 fn an_unsupported_extension_is_420_and_names_it() {
     let mut sim = silent(Settings::default());
@@ -49,6 +50,7 @@ fn an_unsupported_extension_is_420_and_names_it() {
     assert_eq!(sim.count(Counter::RejectExtension), 1);
 }
 
+/// RFC 3261 §16.3 step 2
 #[test]
 fn an_unknown_scheme_is_416() {
     let mut sim = silent(Settings::default());

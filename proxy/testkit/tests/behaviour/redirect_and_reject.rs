@@ -7,6 +7,7 @@ use sigbox_testkit::{Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §17.2.1
 #[test]
 fn d13_reject_is_sent_until_it_is_acknowledged() {
     let mut headers = HeaderEdits::new();
@@ -44,6 +45,7 @@ fn d13_reject_is_sent_until_it_is_acknowledged() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.2.1
 #[test]
 fn d13_an_unacknowledged_reject_ends_with_timer_h() {
     let mut sim = Sim::always(Settings::default(), plans::reject(404));

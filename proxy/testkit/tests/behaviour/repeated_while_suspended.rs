@@ -6,6 +6,7 @@ use sigbox_testkit::plans;
 
 use crate::world::*;
 
+/// RFC 3261 §17.2.1
 #[test]
 fn d8_an_invite_sent_ten_times_is_asked_about_once_and_100_is_repeated() {
     let mut sim = silent(falling_back_to(plans::serial(&[TO_BOB])));
@@ -20,6 +21,7 @@ fn d8_an_invite_sent_ten_times_is_asked_about_once_and_100_is_repeated() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.2.2, RFC 4320 §4.1
 #[test]
 fn d8_a_message_or_register_is_asked_about_once_and_gets_no_100() {
     for method in ["MESSAGE", "REGISTER"] {

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.5
 #[test]
 fn d13_the_second_route_answers_when_the_first_refuses() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB, TO_CAROL]));
@@ -72,6 +73,7 @@ fn d13_failover_says_which_statuses_move_on() {
     }
 }
 
+/// RFC 3261 §16.7 steps 4 and 6
 #[test]
 fn t5_the_best_of_several_refusals_goes_upstream_and_503_becomes_500() {
     let cases = [
@@ -113,6 +115,7 @@ fn d16_a_decider_is_asked_again_with_what_was_tried() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.9, §17.1.4, §18.4
 #[test]
 fn t13_a_target_that_cannot_be_sent_to_leads_to_the_next_at_once() {
     let mut sim = Sim::always(Settings::default(), plans::serial(&[TO_BOB, TO_CAROL]));

@@ -5,6 +5,7 @@ use sigbox_testkit::{Script, Sim, plans};
 
 use crate::world::*;
 
+/// RFC 3261 §16.7 steps 5 and 6
 #[test]
 fn t4_a_6xx_cancels_the_others_and_goes_upstream() {
     let mut sim = Sim::always(Settings::default(), plans::parallel(&[TO_BOB, TO_CAROL]));
@@ -16,6 +17,7 @@ fn t4_a_6xx_cancels_the_others_and_goes_upstream() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.7 step 5
 #[test]
 fn t4_a_200_that_races_the_6xx_still_wins() {
     let mut sim = Sim::always(Settings::default(), plans::parallel(&[TO_BOB, TO_CAROL]));

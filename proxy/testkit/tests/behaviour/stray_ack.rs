@@ -32,6 +32,7 @@ fn t9_an_ack_outside_any_dialog_is_not_relayed_though_it_names_our_route() {
     assert_eq!(sim.count(Counter::DropStrayAck), 1);
 }
 
+/// RFC 3261 §17.2.3
 #[test]
 fn t9_an_ack_with_the_wrong_branch_does_not_confirm_a_failure() {
     let mut sim = Sim::always(Settings::default(), plans::reject(404));
@@ -49,6 +50,7 @@ fn t9_an_ack_with_the_wrong_branch_does_not_confirm_a_failure() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.2.3
 #[test]
 fn t14_a_branch_in_upper_case_is_the_same_branch() {
     let mut sim = Sim::always(Settings::default(), plans::reject(404));
@@ -62,6 +64,7 @@ fn t14_a_branch_in_upper_case_is_the_same_branch() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §17.2.3
 #[test]
 fn t14_an_rfc_2543_peer_without_the_cookie_is_matched_by_the_rest() {
     let mut sim = Sim::always(Settings::default(), plans::reject(404));

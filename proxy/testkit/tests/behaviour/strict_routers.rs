@@ -24,6 +24,7 @@ fn own_uri(request: &Request) -> String {
     own.trim_matches(['<', '>']).to_owned()
 }
 
+/// RFC 3261 §16.4, §16.12
 #[test]
 fn t12_a_strict_router_before_us_has_put_the_request_uri_last() {
     let (mut sim, mut bye) = call_and_bye();
@@ -62,6 +63,7 @@ fn t12_the_routes_between_are_kept() {
     assert_eq!(routes, ["<sip:192.0.2.60;lr>", "<sip:192.0.2.61;lr>"]);
 }
 
+/// RFC 3261 §16.6 step 6, §16.12
 #[test]
 fn t12_a_strict_router_after_us_gets_its_own_uri_and_the_request_uri_last() {
     let (mut sim, mut bye) = call_and_bye();

@@ -19,6 +19,7 @@ fn times(sim: &Sim, phone: std::net::SocketAddr, label: &str) -> Vec<u64> {
     wanted.map(|seen| seen.at_ms - start).collect()
 }
 
+/// RFC 3261 §16.7 step 6, §17.1.1.2
 #[test]
 fn t6_without_a_provisional_response_it_is_408_after_64_t1() {
     let mut sim = routed_to_bob(Script::dead());
@@ -40,6 +41,7 @@ fn t6_without_a_provisional_response_it_is_408_after_64_t1() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.6 step 11, §16.8
 #[test]
 fn t6_who_rings_for_ever_is_cancelled_by_timer_c_and_it_is_408() {
     let mut sim = routed_to_bob(Script::rings());
@@ -55,6 +57,7 @@ fn t6_who_rings_for_ever_is_cancelled_by_timer_c_and_it_is_408() {
     sim.run_to_end();
 }
 
+/// RFC 3261 §16.7 step 2
 #[test]
 fn t6_each_provisional_response_starts_timer_c_anew() {
     let mut sim = routed_to_bob(Script::responds(&[

@@ -62,6 +62,7 @@ fn two_to_headers_with_an_empty_tag() {
     );
 }
 
+/// RFC 3261 §18.3
 #[test]
 fn p4_a_content_length_is_a_number_of_bytes_that_came() {
     for value in [
@@ -197,6 +198,7 @@ fn p4_floods_are_refused_within_the_limits() {
     }
 }
 
+/// RFC 3261 §16.3 step 1
 #[test]
 fn what_every_request_must_have() {
     let request = String::from_utf8(with(&[])).unwrap();
@@ -216,6 +218,7 @@ fn what_every_request_must_have() {
     }
 }
 
+/// RFC 3261 §16.3 step 1
 #[test]
 fn what_validate_finds_and_where() {
     for (line, expected, at) in [

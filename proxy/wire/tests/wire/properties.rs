@@ -281,6 +281,7 @@ proptest! {
     }
 
     /// P4: `parse(forward(x))` is `parse(x)` but for what was meant to change.
+    /// RFC 3261 §16.6 step 1
     #[test]
     fn p4_forwarding_changes_only_what_it_means_to(sent in message()) {
         let (index, before) = parsed(&sent.raw);
@@ -340,6 +341,7 @@ proptest! {
         prop_assert_eq!(out, expected);
     }
 
+    /// RFC 3261 §16.7 step 3
     #[test]
     fn taking_away_the_first_value_leaves_the_others(sent in message()) {
         let (index, _) = parsed(&sent.raw);

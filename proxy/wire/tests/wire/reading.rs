@@ -161,6 +161,7 @@ fn the_first_value_is_cut_with_its_line_when_it_is_alone() {
     );
 }
 
+/// RFC 3261 §7.5, §18.3
 #[test]
 fn what_surrounds_the_message_in_its_datagram_is_not_part_of_it() {
     let request = with(&["Content-Length: 2"]);

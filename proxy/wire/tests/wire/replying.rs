@@ -25,6 +25,7 @@ const BUSY: Reply<'_> = Reply {
     extra: b"Retry-After: 5\r\n",
 };
 
+/// RFC 3261 §8.2.6
 #[test]
 fn a_response_has_what_rfc_3261_8_2_6_says_and_nothing_else() {
     insta::assert_snapshot!(reply(INVITE.as_bytes(), BUSY).replace("\r\n", "\n"), @r#"
