@@ -52,10 +52,14 @@ impl Setup {
 
     /// A proxy that asks nobody and has no NATS: a rule sends every call to this phone.
     pub fn routing_to(phone: &Phone) -> Self {
+        Self::routing_to_hop(&phone.hop())
+    }
+
+    /// As [`Setup::routing_to`], to a next hop given as a URI.
+    pub fn routing_to_hop(hop: &str) -> Self {
         // Nobody listens on port 1.
         Self::new("nats://127.0.0.1:1").rules(&format!(
-            "[[rule]]\naction = \"route\"\nroutes = [{{ dst_uri = {:?} }}]",
-            phone.hop()
+            "[[rule]]\naction = \"route\"\nroutes = [{{ dst_uri = {hop:?} }}]"
         ))
     }
 
