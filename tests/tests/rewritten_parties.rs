@@ -75,7 +75,10 @@ fn both_ends_see_one_dialog_whoever_asks_and_hangs_up() -> Result<()> {
         } else {
             exchange("BYE", (&mut at_bob, &bob), (&at_alice, &alice))?;
         }
-        ensure!(stage.decider.pending().len() == 1);
+        ensure!(
+            stage.decider.pending().len() == 1,
+            "nobody is asked within the dialog"
+        );
         sigbox.wait_until_idle()?;
     }
     Ok(())
