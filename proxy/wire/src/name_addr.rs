@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::chars::{is_lws, is_token, trim, trim_end, uri_run};
+use crate::chars::{is_lws, is_token, trim_end, uri_run};
 use crate::grammar::{Parsed, quoted, refuse, skip_sws, unquote, whole};
 use crate::malformed::{Malformed, Reason};
 use crate::params::{Params, is_named, params};
@@ -133,20 +133,13 @@ fn display(input: &[u8]) -> Parsed<'_, Option<&[u8]>> {
 /// What stands between angle brackets; white space just inside them is let through (RFC 4475
 /// §3.1.2.14).
 fn bracketed(inner: &[u8]) -> Parsed<'_, &[u8]> {
-    // Nothing that a URI may hold ends it, so that in most there is nothing else to look for.
-    if let (uri, [b'>', after @ ..]) = inner.split_at(uri_run(inner))
-        && has_scheme(uri)
-    {
-        return Ok((after, uri));
-    }
-    let Some(end) = memchr(b'>', inner) else {
-        return refuse(inner, Reason::Address);
-    };
-    let uri = trim(&inner[..end]);
-    if has_scheme(uri) && uri_run(uri) == uri.len() {
-        Ok((&inner[end + 1..], uri))
-    } else {
-        refuse(inner, Reason::Uri)
+    let start = skip_sws(inner);
+    // Nothing that a URI may hold ends it.
+    let (uri, rest) = start.split_at(uri_run(start));
+    match skip_sws(rest) {
+        [b'>', after @ ..] if has_scheme(uri) => Ok((after, uri)),
+        _ if memchr(b'>', inner).is_none() => refuse(inner, Reason::Address),
+        _ => refuse(inner, Reason::Uri),
     }
 }
 
@@ -234,6 +227,9 @@ mod tests {
             (b"<sip:a@b> x", Reason::Address),
             (b"<sip:a@b>, <sip:c@d>", Reason::Address),
             (b"<sip:a b@c>", Reason::Uri),
+            // A line break that is no fold ends the line.
+            (b"<sip:a@b\r\n>", Reason::Uri),
+            (b"<\nsip:a@b>", Reason::Uri),
             // RFC 4475 §3.1.2.13: a question mark wants brackets.
             (
                 b"sip:user@example.com?Route=%3Csip:sip.example.com%3E",
