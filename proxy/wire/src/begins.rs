@@ -1,12 +1,10 @@
 //! Which requests can wait when there is more to do than time.
 
-use memchr::{memchr, memrchr};
-
-use crate::chars::{is_lws, trim_end};
+use crate::chars::is_lws;
 use crate::header_id::HeaderId;
 use crate::lines::Line;
 use crate::method::Method;
-use crate::params::Params;
+use crate::name_addr::NameAddr;
 use crate::peek::find;
 use crate::start_line::StartLine;
 
@@ -40,7 +38,7 @@ impl Begins {
             _ => Self::Other,
         };
         match find(headers, HeaderId::To) {
-            Some(to) if has_tag(to) => Self::Nothing,
+            Some(to) if NameAddr::parse(to).is_ok_and(|to| to.tag().is_some()) => Self::Nothing,
             _ => begins,
         }
     }
@@ -52,18 +50,6 @@ pub fn is_emergency(uri: &[u8]) -> bool {
     let start = uri.get(..SOS.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(SOS))
         && matches!(uri.get(SOS.len()), None | Some(b'.'))
-}
-
-/// Whether a To header has a tag, behind the URI in brackets or behind the URI without.
-fn has_tag(to: &[u8]) -> bool {
-    let params = match memrchr(b'>', to) {
-        Some(bracket) => &to[bracket + 1..],
-        None => to,
-    };
-    memchr(b';', params).is_some_and(|start| {
-        let params = Params::of(trim_end(&params[start..]));
-        params.value("tag").is_some()
-    })
 }
 
 #[cfg(test)]
@@ -82,6 +68,11 @@ mod tests {
             (
                 "INVITE",
                 "t: \"tag=x\" <sip:bob@example.com;tag=y>\r\n",
+                Begins::Call,
+            ),
+            (
+                "INVITE",
+                "To: <sip:bob@example.com>;x=\">;tag=y\"\r\n",
                 Begins::Call,
             ),
             ("REGISTER", "To: sip:bob@example.com\r\n", Begins::Other),
