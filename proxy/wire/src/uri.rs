@@ -438,6 +438,7 @@ mod tests {
             ("sip:a@b", "sips:a@b"),
             ("sip:a%3Bb@c", "sip:a;b@c"),
             ("sip:a@b;maddr=192.0.2.1", "sip:a@b"),
+            ("sip:a@b;x=1;x=2", "sip:a@b;x=1"),
             ("tel:+12015550123", "tel:+12015550123;ext=1"),
             ("im:a", "im:b"),
         ] {

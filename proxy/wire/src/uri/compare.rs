@@ -25,6 +25,7 @@ pub(super) fn same(one: &Uri<'_>, two: &Uri<'_>) -> bool {
                 && same_option(one.user, two.user)
                 && same_option(one.password, two.password)
                 && same_params(one.params, two.params)
+                && same_params(two.params, one.params)
                 && same_headers(one.headers, two.headers)
         }
         (Scheme::Tel, Scheme::Tel) => {
@@ -78,7 +79,8 @@ fn same_value(one: Option<&[u8]>, two: Option<&[u8]>) -> bool {
     same_text_in_any_case(one.unwrap_or_default(), two.unwrap_or_default())
 }
 
-/// What both have must be equal; what one has is ignored unless it changes where requests go.
+/// What both have must be equal; what one has is ignored unless it changes where requests go. Goes by the parameters of
+/// `one`, of which several may have one name.
 fn same_params(one: Params<'_>, two: Params<'_>) -> bool {
     NEVER_IGNORED
         .iter()
