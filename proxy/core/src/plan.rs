@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sigbox_wire::{Host, NameAddr, Scheme, Uri};
+use sigbox_wire::{Host, Limits, NameAddr, Scheme, Uri};
 
 use crate::flow::{ListenerId, Transport};
 
@@ -275,6 +275,9 @@ fn split_values(list: &str) -> impl Iterator<Item = &str> {
 /// sent still fits into a datagram.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
+/// The longest header name that a parser like ours reads.
+const MAX_NAME_BYTES: usize = 255;
+
 /// The longest reason phrase of a response made here, in bytes.
 pub const MAX_REASON_BYTES: usize = 256;
 
@@ -352,8 +355,11 @@ impl HeaderEdits {
         Ok(())
     }
 
-    /// Refuses a line that would not fit beside those there are.
+    /// Refuses a line that is longer than a parser like ours reads, or that would not fit beside those there are.
     fn make_room(&self, name: &str, value: &str) -> Result<(), PlanError> {
+        if name.len() + ": ".len() + value.len() > Limits::default().header {
+            return Err(PlanError::TooLong);
+        }
         let set = self
             .set
             .iter()
@@ -412,7 +418,7 @@ impl Party {
 
 fn check_name(name: &str) -> Result<(), PlanError> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !(1..=MAX_NAME_BYTES).contains(&name.len()) || !name.bytes().all(token) {
         return Err(PlanError::HeaderName);
     }
     // From and To have edits of their own, which keep the tag.
@@ -522,8 +528,8 @@ pub enum PlanError {
     /// `;transport=` names none we know.
     #[error("unknown transport")]
     Transport,
-    /// Not a token.
-    #[error("not a header name")]
+    /// Not a token, or too long.
+    #[error("not a header name of at most {MAX_NAME_BYTES} bytes")]
     HeaderName,
     /// One that only the proxy writes.
     #[error("this header is written by the proxy alone")]
@@ -531,8 +537,8 @@ pub enum PlanError {
     /// It would break out of its line.
     #[error("a header value holds a control character")]
     HeaderValue,
-    /// More header bytes than a datagram has room for.
-    #[error("more than {MAX_HEADER_BYTES} bytes of headers")]
+    /// A header longer than is read, or more of them than a datagram has room for.
+    #[error("more than {MAX_HEADER_BYTES} bytes of headers, or too long a header")]
     TooLong,
 }
 
@@ -586,5 +592,20 @@ mod tests {
             Err(PlanError::TooLong)
         );
         edits.add("X-D", "small").unwrap();
+    }
+
+    #[test]
+    fn d5_headers_that_no_peer_would_read_are_refused() {
+        let mut edits = HeaderEdits::new();
+        edits.set(&"n".repeat(255), "v").unwrap();
+        for name in ["n".repeat(256), String::new()] {
+            assert_eq!(edits.set(&name, "v"), Err(PlanError::HeaderName));
+            assert_eq!(edits.add(&name, "v"), Err(PlanError::HeaderName));
+        }
+        edits.add("X-A", &"a".repeat(8_187)).unwrap();
+        assert_eq!(
+            edits.add("X-A", &"a".repeat(8_188)),
+            Err(PlanError::TooLong)
+        );
     }
 }
