@@ -14,6 +14,8 @@ SECONDS_LONG ?= 20
 # make soak SEEDS=1000000 FROM=0
 SEEDS ?= 100000
 FROM ?= 0
+# make fuzz SECONDS=60
+SECONDS ?= 600
 
 .PHONY: help
 help: ## This list
@@ -67,6 +69,10 @@ bench-sipp: ## SIPp at 1,000 calls/s for 20 s through the Rust decider: no faile
 budgets: ## Instructions per step of a call, held against docs/budgets.md
 	@scripts/bootstrap budgets
 	@scripts/budgets
+
+.PHONY: fuzz
+fuzz: ## Fuzz targets for SECONDS each, default 600 (docs/fuzzing.md)
+	@scripts/fuzz all $(SECONDS)
 
 # The Node SDK is TypeScript; its sample and its users import what tsc leaves in dist/.
 NODE_SDK := decider-sdk/node

@@ -1,7 +1,8 @@
 //! What no run may break, checked on everything the core sends.
 //!
 //! - At most one final response other than 2xx goes upstream for one transaction, and none after
-//!   a 2xx. (RFC 3261 §16.7: a 2xx may follow, and may be several.)
+//!   a 2xx. (RFC 3261 §16.7: a 2xx may follow, and may be several.) Without the magic cookie in its
+//!   branch, a transaction is not told apart here.
 //! - No CANCEL goes to a branch that has sent no provisional response.
 //! - A final response other than 2xx to an INVITE of ours is acknowledged as often as it comes, not
 //!   more; an ACK that nothing was answered for is never sent.
@@ -35,9 +36,9 @@ const CHANGED: [HeaderId; 7] = [
 /// The branches of client transactions of the proxy.
 const STATEFUL: &[u8] = b"z9hG4bKsb";
 
-/// What has been seen so far.
-#[derive(Default)]
-pub(crate) struct Invariants {
+/// What has been seen so far of one core. Peers are expected not to use a branch twice.
+#[derive(Debug, Default)]
+pub struct Invariants {
     /// No plan edits headers.
     pub(crate) is_exact: bool,
     /// The headers of requests that came, by Call-ID and CSeq, without those in [`CHANGED`].
@@ -51,7 +52,7 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     /// The core receives this.
-    pub(crate) fn on_received(&mut self, bytes: &[u8]) {
+    pub fn on_received(&mut self, bytes: &[u8]) {
         let mut index = Index::default();
         if index.parse(bytes, &Limits::default()).is_err() {
             return;
@@ -73,23 +74,29 @@ impl Invariants {
         }
     }
 
-    /// The core sends this.
-    pub(crate) fn on_sent(&mut self, to: SocketAddr, bytes: &[u8]) {
+    /// The core sends this. Panics when it breaks a rule.
+    pub fn on_sent(&mut self, to: SocketAddr, bytes: &[u8]) {
         let shown = String::from_utf8_lossy(bytes);
         let mut index = Index::default();
         if let Err(fault) = index.parse(bytes, &Limits::default()) {
             panic!("the core sent what does not parse ({fault}):\n{shown}");
         }
         let message = Message::new(bytes, &index);
-        let branch = message.via().unwrap().branch().unwrap_or_default().to_vec();
+        let (via, cseq) = match (message.via(), message.cseq()) {
+            (Ok(via), Ok(cseq)) => (via, cseq),
+            // What is refused goes back as it came.
+            _ if message.status() == 400 => return,
+            parts => panic!("the core sent what does not parse ({parts:?}):\n{shown}"),
+        };
+        let branch = via.branch().unwrap_or_default();
         if message.is_request() {
             if message.method() == Method::Cancel {
                 assert!(
-                    self.provisional.contains(&branch),
+                    self.provisional.contains(branch),
                     "a CANCEL to {to} before any provisional response:\n{shown}"
                 );
             } else if message.method() == Method::Ack && branch.starts_with(STATEFUL) {
-                let finals = self.unacknowledged.get_mut(&branch);
+                let finals = self.unacknowledged.get_mut(branch);
                 let left = finals.and_then(|finals| Some((finals.checked_sub(1)?, finals)));
                 let Some((left, finals)) = left else {
                     panic!("an ACK for which nothing was answered:\n{shown}");
@@ -106,11 +113,15 @@ impl Invariants {
         if status < 200 {
             return;
         }
-        let method = message.cseq().unwrap().method.as_bytes().to_vec();
+        let method = cseq.method.as_bytes().to_vec();
         if method == b"CANCEL" {
             return;
         }
-        if let Some((first, text)) = self.finals.get(&(branch.clone(), method.clone())) {
+        if !is_unique(branch) {
+            return;
+        }
+        let transaction = (branch.to_vec(), method);
+        if let Some((first, text)) = self.finals.get(&transaction) {
             let repeated = text == bytes;
             let another_2xx = (200..300).contains(&status);
             assert!(
@@ -119,8 +130,7 @@ impl Invariants {
             );
             return;
         }
-        self.finals
-            .insert((branch, method), (status, bytes.to_vec()));
+        self.finals.insert(transaction, (status, bytes.to_vec()));
     }
 }
 
@@ -140,4 +150,12 @@ fn kept(message: Message<'_>) -> Vec<u8> {
         .flat_map(|header| &message.raw()[header.line])
         .copied()
         .collect()
+}
+
+/// Whether a branch has the magic cookie of RFC 3261 §8.1.1.7, which promises that it is.
+fn is_unique(branch: &[u8]) -> bool {
+    let cookie = b"z9hG4bK";
+    branch
+        .get(..cookie.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(cookie))
 }

@@ -5,7 +5,7 @@
 //! phones that play a [`Script`], and a decider that is a closure. Nothing is real, so a
 //! 32-second timer takes microseconds, and the same seed gives the same run.
 //!
-//! After every step the rules that no run may break are checked; see [`invariants`].
+//! After every step the rules that no run may break are checked; see [`Invariants`].
 
 #![allow(
     clippy::unwrap_used,
@@ -24,6 +24,7 @@ mod soak;
 mod text;
 
 pub use decider::{Asked, Verdict, plans};
+pub use invariants::Invariants;
 pub use network::{Network, Partition};
 pub use phone::{Callee, Script};
 pub use replay::{Replay, Step};

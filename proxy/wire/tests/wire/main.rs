@@ -7,6 +7,7 @@
     reason = "what the tests share fails the test that uses it"
 )]
 
+mod ask;
 mod kept;
 mod malformed;
 mod other_parser;
