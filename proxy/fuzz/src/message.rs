@@ -178,7 +178,9 @@ fn is_answered(message: Message<'_>) {
         HeaderId::CallId,
         HeaderId::CSeq,
     ] {
-        assert_eq!(response.all(id).count(), 1, "{}", id.name());
+        // What it has twice is copied once, and what it lacks not at all.
+        let came = message.all(id).count().min(1);
+        assert_eq!(response.all(id).count(), came, "{}", id.name());
     }
     if message.validate().is_ok() {
         assert_eq!(response.validate().map(|_| ()), Ok(()));

@@ -27,7 +27,7 @@ use crate::malformed::{Malformed, Reason};
 /// buffered.drain(..2);
 /// assert_eq!(framer.next_frame(&buffered), Ok(Frame::Incomplete));
 /// buffered.extend(b"\r\nINVITE");
-/// assert_eq!(framer.next_frame(&buffered), Ok(Frame::Message(30)));
+/// assert_eq!(framer.next_frame(&buffered), Ok(Frame::Message(29)));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Framer {

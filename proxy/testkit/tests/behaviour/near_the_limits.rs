@@ -35,7 +35,7 @@ fn a_request_at_the_limits_is_still_cancelled_and_acknowledged() {
 fn a_long_header_of_a_decider_does_not_lose_the_ack() {
     let bob = BOB.parse().unwrap();
     let mut edits = HeaderEdits::new();
-    edits.set("X-Token", &"x".repeat(9_000)).unwrap();
+    edits.set("X-Token", &"x".repeat(8_000)).unwrap();
     let route = Route {
         edits: Some(Box::new(edits)),
         ..plans::route(TO_BOB, 0)
