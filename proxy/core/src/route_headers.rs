@@ -176,8 +176,11 @@ pub(crate) fn straightened(splicer: &mut Splicer, request: Message<'_>) -> Optio
 /// The Request-URI of a request whose maddr names this proxy.
 fn own_maddr<'m>(settings: &Settings, request: Message<'m>) -> Option<Uri<'m>> {
     const MADDR: &[u8] = b";maddr=";
-    let mut ends = request.request_uri().windows(MADDR.len());
-    if !ends.any(|text| text.eq_ignore_ascii_case(MADDR)) {
+    // Most have no parameters at all, and this is asked of every request.
+    let uri = request.request_uri();
+    let params = &uri[uri.iter().position(|byte| *byte == b';')?..];
+    let mut starts = params.windows(MADDR.len());
+    if !starts.any(|text| text[0] == b';' && text.eq_ignore_ascii_case(MADDR)) {
         return None;
     }
     let uri = request.uri().ok()?;
