@@ -371,7 +371,7 @@ export interface Contact {
 /**
  * Changes to the headers of a branch or of a response.
  *
- * Via, Route, Record-Route, Call-ID, CSeq, Content-Length, Max-Forwards, From and To cannot be written through `set`, `remove` and `extra`, whatever the case or compact form of their name.
+ * Via, Route, Record-Route, Call-ID, CSeq, Content-Length, Max-Forwards, Max-Breadth, From and To cannot be written through `set`, `remove` and `extra`, whatever the case or compact form of their name.
  */
 export interface HeaderEdits {
   /**
