@@ -43,18 +43,27 @@ fn setup(nats: &NatsServer) -> Setup {
     Setup::new(&nats.url()).budget_ms(60_000)
 }
 
+/// A proxy whose rules only refuse, with as many queries out as there may be, and what was asked.
+fn refusing(
+    nats: &NatsServer,
+    decider: &FakeDecider,
+    crowd: &Phone,
+) -> Result<(Sigbox, Vec<Query>)> {
+    let sigbox = setup(nats).fall_back_to_status(480).start_connected()?;
+    flood(crowd, &sigbox, |metrics| {
+        metrics.sum("sigbox_transactions_suspended", &[]) + refused(metrics)
+    })?;
+    let asked = asked(decider, &sigbox)?;
+    Ok((sigbox, asked))
+}
+
 #[test]
 fn o1_calls_for_which_deciders_have_no_time_are_refused_when_no_rule_would_route_them() -> Result<()>
 {
     let nats = NatsServer::start()?;
     let decider = FakeDecider::silent(&nats.url())?;
     let crowd = Phone::new("crowd")?;
-    let sigbox = setup(&nats).fall_back_to_status(480).start_connected()?;
-    flood(&crowd, &sigbox, |metrics| {
-        metrics.sum("sigbox_transactions_suspended", &[]) + refused(metrics)
-    })?;
-
-    let asked = asked(&decider, &sigbox)?;
+    let (sigbox, asked) = refusing(&nats, &decider, &crowd)?;
     ensure!(
         (AT_FIRST..=AT_FIRST + READ).contains(&asked.len()),
         "{} were asked about",
@@ -155,14 +164,14 @@ fn o1_emergency_calls_are_asked_about_when_others_are_not() -> Result<()> {
     let nats = NatsServer::start()?;
     let decider = FakeDecider::silent(&nats.url())?;
     let crowd = Phone::new("crowd")?;
-    let sigbox = setup(&nats).fall_back_to_status(480).start_connected()?;
-    flood(&crowd, &sigbox, |metrics| {
-        metrics.sum("sigbox_transactions_suspended", &[]) + refused(metrics)
-    })?;
-    let asked = asked(&decider, &sigbox)?.len();
+    let (sigbox, asked) = refusing(&nats, &decider, &crowd)?;
     for _ in 0..BURST {
         let invite = crowd.request("INVITE", "urn:service:sos");
         crowd.send(sigbox.sip(), invite.to_string())?;
     }
-    sigbox.wait_for_count("sigbox_transactions_suspended", &[], (asked + BURST) as u32)
+    sigbox.wait_for_count(
+        "sigbox_transactions_suspended",
+        &[],
+        (asked.len() + BURST) as u32,
+    )
 }

@@ -19,6 +19,7 @@ mod display_name;
 mod env;
 mod flow;
 mod forward;
+mod header_edits;
 mod io;
 mod key;
 mod parties;
@@ -47,11 +48,12 @@ pub use self::core::{Core, Suspended};
 pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};
+pub use header_edits::{HeaderEdits, Party};
 pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
 pub use key::{BranchToken, Ticket, Token, TransactionKey};
 pub use plan::{
-    Failover, HeaderEdits, Hop, HopHost, MAX_REASON_BYTES, MAX_ROUTES, Party, Plan, PlanError,
-    Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
+    Failover, Hop, HopHost, MAX_REASON_BYTES, MAX_ROUTES, Plan, PlanError, Redirect,
+    RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
 };
 pub use rules::{Action, Ask, Condition, HeaderMatch, Rule, Rules, TextMatch};
 pub use settings::{

@@ -16,7 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sigbox_wire::{HeaderId, Malformed, Message, NameAddr, Splicer};
 
-use crate::plan::{HeaderEdits, Party, Route};
+use crate::header_edits::{HeaderEdits, Party};
+use crate::plan::Route;
 
 /// The name of the parameter.
 pub(crate) const PARAM: &str = "parties";

@@ -7,9 +7,8 @@ use sigbox_wire::{HeaderId, Message, NameAddr, Scheme, Uri};
 
 use crate::context::Context;
 use crate::env::Env;
-use crate::plan::{
-    HeaderEdits, MAX_ROUTES, Plan, Redirect, RedirectContact, Route, RoutePlan, Target,
-};
+use crate::header_edits::HeaderEdits;
+use crate::plan::{MAX_ROUTES, Plan, Redirect, RedirectContact, Route, RoutePlan, Target};
 use crate::settings::{Redirects, Settings};
 
 /// The longest contact that is looked at, in bytes.
