@@ -1,4 +1,4 @@
-//! The admin HTTP server: health, readiness, metrics.
+//! The admin HTTP server: health, readiness, metrics, and the API of [`crate::api`].
 //!
 //! It runs on one small runtime of its own, away from the shards: nothing an HTTP client does can
 //! slow a call down. The same runtime is there for other work that must not be done on a shard,
@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 pub use health::{Health, Readiness};
 
+use crate::api::Api;
 use crate::metrics::Metrics;
 
 /// The running server and its runtime. Dropping it stops both.
@@ -38,6 +39,7 @@ impl Admin {
         listen: SocketAddr,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
+        api: Option<Api>,
     ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
@@ -61,7 +63,7 @@ impl Admin {
                         }
                     };
                     tokio::select! {
-                        () = server::serve(socket, health, metrics) => {}
+                        () = server::serve(socket, health, metrics, api) => {}
                         _ = stopped => {}
                     }
                 });

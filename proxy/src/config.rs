@@ -4,6 +4,7 @@
 //! warnings, or a [`Report`] of everything that is wrong with it, each fault with its line.
 //! `docs/configuration.md` is the page for people; its tables are checked against [`KEYS`].
 
+mod admin;
 mod check;
 mod condition;
 mod decide;
@@ -48,6 +49,10 @@ pub struct Config {
     pub exchange: Exchange,
     /// The admin HTTP server.
     pub admin: Admin,
+    /// Where the node keeps what must survive a restart; `None` keeps nothing.
+    pub data_dir: Option<PathBuf>,
+    /// Pushed tables.
+    pub tables: Tables,
     /// Logs.
     pub log: Log,
     /// Which events are published.
@@ -165,12 +170,73 @@ impl Exchange {
 }
 
 /// `[admin]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it listens; always a loopback address.
+    /// Where it listens; a loopback address unless whoever asks must say who they are.
     pub listen: SocketAddr,
     /// Whether a node without NATS counts as ready.
     pub ready_without_nats: bool,
+    /// Who may ask for what; everybody who reaches it for everything when there are none.
+    pub tokens: Vec<Token>,
+}
+
+/// `[[admin.token]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Who has it, as in the audit log.
+    pub name: Box<str>,
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// What it is good for.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// To look at everything.
+    Read,
+    /// To push, activate and remove tables.
+    Tables,
+    /// To change the state of gateways.
+    Gateways,
+    /// To ban sources and release them.
+    Limits,
+    /// To reload the configuration.
+    Admin,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Tables,
+        Self::Gateways,
+        Self::Limits,
+        Self::Admin,
+    ];
+
+    /// The text in configuration and documents.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Tables => "tables",
+            Self::Gateways => "gateways",
+            Self::Limits => "limits",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// `[tables]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// How much one table may hold.
+    pub limits: sigbox_tables::Limits,
+    /// The largest upload, in bytes as it is sent and as it is unpacked.
+    pub max_upload_bytes: u64,
+    /// How many versions of a table are kept.
+    pub versions: usize,
 }
 
 /// `[log]`

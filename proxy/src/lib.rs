@@ -1,6 +1,7 @@
 //! The I/O shell around `sigbox-core`, and the `sigbox` command.
 
 pub mod admin;
+pub mod api;
 pub mod bus;
 pub mod cli;
 pub mod config;
@@ -12,3 +13,4 @@ pub mod metrics;
 pub mod node;
 pub mod phone;
 pub mod shard;
+pub mod tables;

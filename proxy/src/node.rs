@@ -23,10 +23,12 @@ use tracing::{error, info, warn};
 pub use bind::BindError;
 
 use crate::admin::{Admin, Health};
+use crate::api::{Access, Api, Audit};
 use crate::config::{Config, Severity};
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
+use crate::tables::{Registry, Store, StoreError};
 
 /// How often a busy shard looks after its connection to NATS: every so many turns of its own.
 const TURNS_PER_POLL: u32 = 4;
@@ -45,6 +47,9 @@ pub enum NodeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// What was pushed before cannot be used.
+    #[error("the tables cannot be loaded: {0}; see `dir` under [data]")]
+    Tables(#[from] StoreError),
     /// A shard cannot start.
     #[error("shard {shard} cannot start: {source}")]
     Shard {
@@ -118,6 +123,9 @@ pub struct Node {
     shards: Vec<ShardHandle>,
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
+    tables: Arc<Registry>,
+    /// Reloads that the API asks for.
+    reloads: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
 }
 
 /// A shard ended.
@@ -147,17 +155,35 @@ impl Node {
         metrics.set_receive_buffers(buffers);
         let ready_without_nats = config.admin.ready_without_nats;
         let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
-        let address = config.admin.listen;
-        let admin = Admin::start(address, health.clone(), metrics.clone())
-            .map_err(|source| NodeError::Admin { address, source })?;
-
         let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| channels(config.runtime.shard_queue))
             .unzip();
+        let shared = Arc::new(config.clone());
+        let store = Store::open(config.data_dir.as_deref())?;
+        let told = handles.clone();
+        let tables = Registry::open(store, shared.clone(), move |tables| {
+            tell(&told, || Control::Tables(tables.clone()));
+        })?;
+        let tables = Arc::new(tables);
+        let (reload, reloads) = mpsc::channel(4);
+        let api = Api {
+            node: config.node.as_str().into(),
+            access: Arc::new(Access::new(config.admin.tokens.clone())),
+            audit: Arc::new(
+                Audit::open(config.data_dir.as_deref())
+                    .map_err(system("cannot open the audit log"))?,
+            ),
+            tables: tables.clone(),
+            health: health.clone(),
+            reload,
+        };
+        let address = config.admin.listen;
+        let admin = Admin::start(address, health.clone(), metrics.clone(), Some(api))
+            .map_err(|source| NodeError::Admin { address, source })?;
+
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
-        let shared = Arc::new(config.clone());
         let (steer, clock, process) = (Steer::new(shards), Clock::start(), random::<8>()?);
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
@@ -167,6 +193,7 @@ impl Node {
                 // At most 64 shards, by configuration.
                 index: u8::try_from(index).unwrap_or(u8::MAX),
                 config: shared.clone(),
+                tables: tables.tables(),
                 sockets,
                 queues,
                 peers: handles.clone(),
@@ -222,6 +249,8 @@ impl Node {
             ends,
             running: shards,
             config,
+            tables,
+            reloads,
         };
         node.announce();
         Ok(node)
@@ -263,11 +292,23 @@ impl Node {
         config.set_bound(&self.listeners);
         self.config = config;
         let shared = Arc::new(self.config.clone());
-        self.tell(|| Control::Reload(shared.clone()));
+        tell(&self.shards, || Control::Reload(shared.clone()));
+        let tables = self.tables.clone();
+        self.admin
+            .handle()
+            .spawn(async move { tables.reconfigure(shared).await });
+    }
+
+    /// Pushed tables.
+    pub fn tables(&self) -> &Arc<Registry> {
+        &self.tables
     }
 
     /// Reads the configuration file again. When it is wrong, what runs goes on running.
-    pub fn reload(&mut self) {
+    ///
+    /// # Errors
+    /// What is wrong with it, a line for each fault.
+    pub fn reload(&mut self) -> Result<(), String> {
         let path = self.config.path.clone();
         match self.config.reload(&path) {
             Ok(config) => {
@@ -277,6 +318,7 @@ impl Node {
                 self.apply(config);
                 self.metrics.reloaded(true);
                 info!(path = %path.display(), "configuration reloaded");
+                Ok(())
             }
             Err(report) => {
                 for line in report.lines() {
@@ -289,6 +331,7 @@ impl Node {
                     "configuration not reloaded; the last good one stays; run: sigbox check -c {}",
                     path.display()
                 );
+                Err(report.lines().collect::<Vec<_>>().join("\n"))
             }
         }
     }
@@ -301,14 +344,7 @@ impl Node {
             limit_s = self.config.runtime.drain.as_secs_f64(),
             "draining"
         );
-        self.tell(|| Control::Drain);
-    }
-
-    fn tell(&self, control: impl Fn() -> Control) {
-        for shard in &self.shards {
-            // One that has ended already has nothing to be told.
-            let _ = shard.control.send(control());
-        }
+        tell(&self.shards, || Control::Drain);
     }
 
     /// Waits until every shard has ended.
@@ -317,18 +353,46 @@ impl Node {
     /// [`NodeError::Died`] as soon as one has panicked: half a proxy is worse than none, which
     /// others notice.
     pub async fn ended(&mut self) -> Result<(), NodeError> {
-        while self.running > 0 {
-            let Some(End { shard, panic }) = self.ends.recv().await else {
-                break;
-            };
-            self.running -= 1;
-            if let Some(what) = panic {
-                error!(shard, what, "a shard died");
-                return Err(NodeError::Died { shard, what });
-            }
+        ended(&mut self.ends, &mut self.running).await
+    }
+
+    /// Waits until every shard has ended, or somebody asks for a reload.
+    async fn turn(&mut self) -> Turn {
+        tokio::select! {
+            ended = ended(&mut self.ends, &mut self.running) => Turn::Ended(ended),
+            Some(answer) = self.reloads.recv() => Turn::Reload(answer),
         }
-        info!("stopped");
-        Ok(())
+    }
+}
+
+/// What a node has to do something about.
+enum Turn {
+    Ended(Result<(), NodeError>),
+    Reload(oneshot::Sender<Result<(), String>>),
+}
+
+async fn ended(
+    ends: &mut mpsc::UnboundedReceiver<End>,
+    running: &mut usize,
+) -> Result<(), NodeError> {
+    while *running > 0 {
+        let Some(End { shard, panic }) = ends.recv().await else {
+            break;
+        };
+        *running -= 1;
+        if let Some(what) = panic {
+            error!(shard, what, "a shard died");
+            return Err(NodeError::Died { shard, what });
+        }
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn tell(shards: &[ShardHandle], control: impl Fn() -> Control) {
+    for shard in shards {
+        // One that has ended already has nothing to be told.
+        let _ = shard.control.send(control());
     }
 }
 

@@ -45,6 +45,7 @@ use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
 use crate::memory::MemoryGuard;
 use crate::metrics::{ShardCounter, ShardMetrics};
+use crate::tables::Tables;
 
 /// How many things are taken from one source before the others have their turn.
 const BATCH: usize = 64;
@@ -87,6 +88,7 @@ pub struct Shard {
     /// New calls wait while the deciders have no room for them: all need them.
     waits_for_deciders: bool,
     memory: Arc<MemoryGuard>,
+    tables: Arc<Tables>,
     received: Received,
     /// What failed while outputs were carried out; the core hears of it afterwards.
     failed: VecDeque<Failed>,
@@ -153,6 +155,7 @@ impl Shard {
             admission: Admission::new(config.overload.queue, config.overload.max_wait),
             waits_for_deciders: config.settings.rules.need_deciders(),
             memory: parts.memory,
+            tables: parts.tables,
             received: Received::new(),
             failed: VecDeque::new(),
             lost: Vec::new(),
@@ -214,6 +217,7 @@ impl Shard {
             };
             match control {
                 Control::Reload(config) => self.reload(&config),
+                Control::Tables(tables) => self.tables = tables,
                 Control::Drain => self.start_draining(),
                 Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::health::Health;
+use crate::api::{self, Api};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
 const MAX_CONNECTIONS: usize = 64;
@@ -24,8 +25,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// For a request head, from its first byte; also how long an idle connection is kept.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// However busy it keeps itself; whoever scrapes connects again.
-const CONNECTION_LIFETIME: Duration = Duration::from_secs(300);
+/// However busy it keeps itself, a long push included; whoever scrapes or follows events connects again.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
 #[derive(Clone)]
 struct Parts {
@@ -34,8 +35,16 @@ struct Parts {
 }
 
 /// Serves until it is dropped.
-pub(super) async fn serve(socket: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
-    let router = router(Parts { health, metrics });
+pub(super) async fn serve(
+    socket: TcpListener,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    api: Option<Api>,
+) {
+    let mut router = router(Parts { health, metrics });
+    if let Some(api) = api {
+        router = router.merge(api::router(api));
+    }
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Waiting for a slot before accepting leaves the rest in the kernel's queue.

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
-use super::{Config, listen, nats, reload, rules, secrets, sections};
+use super::{Config, admin, listen, nats, reload, rules, secrets, sections};
 use crate::decision::PlanContext;
 
 /// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
@@ -49,7 +49,11 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
     root.refuse_unknown(&[TABLES, &["rule", "fallback"]].concat());
     let table = |name| {
         let section = root.table(name, name);
-        let inner: &[&str] = if name == "nats" { &["breaker"] } else { &[] };
+        let inner: &[&str] = match name {
+            "nats" => &["breaker"],
+            "admin" => &["token"],
+            _ => &[],
+        };
         section.refuse_unknown(inner);
         section
     };
@@ -59,12 +63,15 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         decision,
         events,
         admin,
+        data,
+        tables,
         log,
         limits,
         overload,
         runtime,
     ] = [
-        "sip", "nats", "decision", "events", "admin", "log", "limits", "overload", "runtime",
+        "sip", "nats", "decision", "events", "admin", "data", "tables", "log", "limits",
+        "overload", "runtime",
     ]
     .map(table);
     let breaker = bus.table("breaker", "nats.breaker");
@@ -91,7 +98,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
     };
     let exchange = sections::exchange(&decision);
     let nats = nats::read(&bus, &breaker);
-    let admin = sections::admin(&admin);
+    let admin = admin::read(&admin);
     let log = sections::log(&log);
     let events = sections::events(&events);
     let mut settings = Settings {
@@ -134,6 +141,8 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         nats: nats?,
         exchange,
         admin: admin?,
+        data_dir: sections::data_dir(&data),
+        tables: sections::tables(&tables),
         log,
         events,
         overload: sections::overload(&overload, runtime.shards),

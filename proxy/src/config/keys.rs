@@ -58,7 +58,8 @@ impl fmt::Display for Holds {
 
 /// The sections that are tables, in the order of the page.
 pub(super) const TABLES: &[&str] = &[
-    "sip", "nats", "decision", "events", "admin", "log", "limits", "overload", "runtime",
+    "sip", "nats", "decision", "events", "admin", "data", "tables", "log", "limits", "overload",
+    "runtime",
 ];
 
 /// `live` keys take effect on a reload, `fixed` ones after a restart.
@@ -180,10 +181,32 @@ keys! {
             "Events published on `<prefix>.v1.event.<kind>.<tenant>`.";
     }
     "admin" {
-        fixed "listen" Text("`\"ADDRESS:PORT\"`, loopback") = "\"127.0.0.1:9090\"",
-            "Where `/healthz`, `/readyz` and `/metrics` are served.";
+        fixed "listen" Text("`\"ADDRESS:PORT\"`") = "\"127.0.0.1:9090\"",
+            "Where the HTTP API, `/healthz`, `/readyz` and `/metrics` are served; a loopback address unless there are tokens.";
         fixed "ready_without_nats" Flag = "true",
             "Whether `/readyz` says 200 while NATS is away: local rules still decide then.";
+    }
+    "admin.token" {
+        fixed "name" Text("text") = "",
+            "Who has the token, as in the audit log. Required.";
+        fixed "sha256" Text("64 hexadecimal digits") = "",
+            "SHA-256 of the token: `sigbox token` makes both. Required.";
+        fixed "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
+            "What it is good for.";
+    }
+    "data" {
+        fixed "dir" Text("path of a folder") = "",
+            "Where the node keeps what must survive a restart: pushed tables, the audit log. Without one they are gone when it stops.";
+    }
+    "tables" {
+        live "max_rows" Number(1, 1000000000) = "20000000",
+            "Rows of one table.";
+        live "max_row_bytes" Bytes(64, 1048576) = "65536",
+            "The longest row.";
+        live "max_upload_bytes" Bytes(1024, 1099511627776) = "4294967296",
+            "The largest push, as it is sent and as it is unpacked.";
+        live "versions" Number(2, 1000) = "10",
+            "Versions kept of each table, the active one among them.";
     }
     "log" {
         fixed "format" Text("`\"text\"` or `\"json\"`") = "\"text\"",

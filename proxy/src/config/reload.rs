@@ -90,6 +90,7 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         node: keep(root, "node", new.node, &running.node),
         nats,
         admin: keep(root, "admin", new.admin, &running.admin),
+        data_dir: keep(root, "data.dir", new.data_dir, &running.data_dir),
         log: keep(root, "log", new.log, &running.log),
         settings,
         overload,

@@ -1,6 +1,6 @@
 //! The tables of the file, each as what it configures.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sigbox_core::{Class, DecisionSettings, Limits, Redirects, Role, Timers};
 use super::diagnostic::Diagnostic;
 use super::reader::Section;
 use super::value::Value;
-use super::{Admin, Events, Exchange, Log, LogFormat, Overload, Runtime};
+use super::{Events, Exchange, Log, LogFormat, Overload, Runtime, Tables};
 use super::{condition, listen};
 
 const SLUG: &str = "a slug";
@@ -225,30 +225,21 @@ pub(super) fn events(section: &Section<'_>) -> Events {
     }
 }
 
-/// `[admin]`
-pub(super) fn admin(section: &Section<'_>) -> Option<Admin> {
-    let listen = section.read("listen", |value| {
-        let help = "such as \"127.0.0.1:9090\"; port 0 lets the system choose";
-        let address: SocketAddr = value.parsed("an address and a port", Some(help), |text| {
-            text.parse()
-                .map_err(|_| "not an address and a port".to_owned())
-        })?;
-        if !address.ip().is_loopback() {
-            let help = "the admin server has no authentication yet; reach it through a tunnel or a \
-                        proxy on this host";
-            return value.fault(
-                "`admin.listen` must be a loopback address".to_owned(),
-                "others could reach it here",
-                Some(help.to_owned()),
-            );
-        }
-        Some(address)
-    });
-    let ready_without_nats = section.flag("ready_without_nats");
-    Some(Admin {
-        listen: listen?,
-        ready_without_nats,
-    })
+/// `data.dir`
+pub(super) fn data_dir(section: &Section<'_>) -> Option<PathBuf> {
+    section.read("dir", |value| value.text().map(PathBuf::from))
+}
+
+/// `[tables]`
+pub(super) fn tables(section: &Section<'_>) -> Tables {
+    Tables {
+        limits: sigbox_tables::Limits {
+            max_rows: section.number("max_rows").unwrap_or_default(),
+            max_row_bytes: section.number("max_row_bytes").unwrap_or_default(),
+        },
+        max_upload_bytes: section.number("max_upload_bytes").unwrap_or_default(),
+        versions: section.number("versions").unwrap_or_default(),
+    }
 }
 
 /// `[log]`

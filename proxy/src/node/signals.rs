@@ -5,7 +5,7 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
-use super::{Node, NodeError};
+use super::{Node, NodeError, Turn};
 
 pub(super) struct Signals {
     terminate: Signal,
@@ -28,7 +28,14 @@ impl Signals {
         let mut stopping = false;
         loop {
             let stop = tokio::select! {
-                ended = node.ended() => return ended,
+                turn = node.turn() => match turn {
+                    Turn::Ended(ended) => return ended,
+                    Turn::Reload(answer) => {
+                        // Whoever asked may be gone.
+                        let _ = answer.send(node.reload());
+                        continue;
+                    }
+                },
                 _ = self.terminate.recv() => true,
                 _ = self.interrupt.recv() => true,
                 _ = self.hang_up.recv() => false,
@@ -42,7 +49,8 @@ impl Signals {
                     stopping = true;
                     node.drain();
                 }
-                (false, _) => node.reload(),
+                // What is wrong is in the log.
+                (false, _) => drop(node.reload()),
             }
         }
     }

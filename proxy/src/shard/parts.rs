@@ -12,6 +12,7 @@ use crate::admin::Health;
 use crate::config::Config;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ShardMetrics};
+use crate::tables::Tables;
 
 /// A message that arrived at one shard's socket and belongs to another.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub enum Control {
     Drain,
     /// Every shard is drained.
     Stop,
+    /// Tables that count from now on.
+    Tables(Arc<Tables>),
     /// Addresses of a name; none when it has none.
     Looked(Ticket, Vec<IpAddr>),
 }
@@ -93,6 +96,8 @@ pub struct Parts {
     pub index: u8,
     /// The configuration, with the bound addresses in its settings.
     pub config: Arc<Config>,
+    /// The tables that count.
+    pub tables: Arc<Tables>,
     /// The sockets of each listener, in order.
     pub sockets: Vec<Sockets>,
     /// What others have for it.

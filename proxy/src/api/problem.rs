@@ -1,0 +1,185 @@
+//! Errors as RFC 9457 has them: `application/problem+json`.
+
+use std::io;
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sigbox_tables::{Fault, ManifestError};
+
+use crate::tables::ChangeError;
+
+/// What went wrong, for the one who asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// `urn:sigbox:problem:<code>`, by which programs tell problems apart.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The same in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What it is this time.
+    detail: String,
+    /// What is wrong with an upload, the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+    /// How many things are wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// The entity tag that was expected to be another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+}
+
+impl Problem {
+    /// A problem whose `code` is a slug.
+    pub fn new(
+        status: StatusCode,
+        code: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: format!("urn:sigbox:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            total: None,
+            etag: None,
+        }
+    }
+
+    /// Something in the request cannot be read.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "The request cannot be read",
+            detail,
+        )
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is no such thing",
+            detail,
+        )
+    }
+
+    /// It is not the caller's fault. What it is goes to the log.
+    pub fn internal(detail: impl std::fmt::Display) -> Self {
+        tracing::error!(%detail, "an API request failed");
+        let title = "The node cannot do it";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            title,
+            "the log of the node says why",
+        )
+    }
+
+    /// For the audit log.
+    pub(super) fn summary(&self) -> String {
+        format!("{} {}", self.status, self.detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, kind, Json(&self)).into_response();
+        // The last of the two content types that were set counts.
+        let value = header::HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+        if status == StatusCode::UNAUTHORIZED {
+            let value = header::HeaderValue::from_static("Bearer realm=\"sigbox\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, value);
+        }
+        response
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ChangeError::Manifest(error) => error.into(),
+            ChangeError::Faults(faults) => {
+                let title = "Nothing was changed: the upload is wrong";
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self {
+                    total: Some(faults.total),
+                    errors: faults.kept,
+                    ..Self::new(status, "invalid-rows", title, detail)
+                }
+            }
+            ChangeError::Precondition(etag) => {
+                let title = "Somebody else was faster";
+                Self {
+                    etag,
+                    ..Self::new(
+                        StatusCode::PRECONDITION_FAILED,
+                        "precondition-failed",
+                        title,
+                        detail,
+                    )
+                }
+            }
+            ChangeError::Input(error) => match error.kind() {
+                io::ErrorKind::FileTooLarge => {
+                    let title = "The upload is too large";
+                    Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title, detail)
+                }
+                io::ErrorKind::TimedOut => {
+                    let title = "The upload does not go on";
+                    Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", title, detail)
+                }
+                _ => Self::bad_request(detail),
+            },
+            ChangeError::Store(_) | ChangeError::Died(_) => Self::internal(detail),
+        }
+    }
+}
+
+impl From<ManifestError> for Problem {
+    fn from(error: ManifestError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ManifestError::NoTable(_) | ManifestError::NoVersion { .. } => Self::not_found(detail),
+            ManifestError::OtherKind { .. } => {
+                let title = "The table is for something else";
+                Self::new(StatusCode::CONFLICT, "other-kind", title, detail)
+            }
+        }
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found(format!(
+        "nothing is served at {}; /openapi.json says what is",
+        uri.path()
+    ))
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!(
+        "{method} is not for {}; /openapi.json says what is",
+        uri.path()
+    );
+    let title = "This method is not for this path";
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        title,
+        detail,
+    )
+}

@@ -1,0 +1,121 @@
+//! The node itself: which revision it runs with, whether it is ready, who asked for what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::query::{self, Query};
+use super::{Api, Caller, Problem, Record};
+use crate::tables::etag_of;
+
+/// One node and the revision it runs with.
+#[derive(Serialize)]
+struct NodeView {
+    node: String,
+    revision: u64,
+    /// The one that was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
+}
+
+/// GET /nodes
+pub(super) async fn nodes(State(api): State<Api>) -> Json<serde_json::Value> {
+    let own = NodeView {
+        node: api.node.to_string(),
+        revision: api.tables.tables().manifest.revision,
+        asked: true,
+    };
+    Json(serde_json::json!({ "nodes": [own] }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusQuery {
+    min_version: Option<u64>,
+    wait: Option<String>,
+}
+
+/// What a node runs with.
+#[derive(Serialize)]
+struct Status {
+    node: String,
+    version: &'static str,
+    ready: bool,
+    /// Of all tables.
+    revision: u64,
+    /// Entity tags by table.
+    tables: BTreeMap<String, Option<String>>,
+}
+
+/// GET /status
+pub(super) async fn status(
+    State(api): State<Api>,
+    Query(query): Query<StatusQuery>,
+) -> Result<Response, Problem> {
+    let wait = query::wait(query.wait.as_deref())?.unwrap_or(Duration::ZERO);
+    if let Some(wanted) = query.min_version {
+        let mut revisions = api.tables.revisions();
+        let reached = timeout(wait, revisions.wait_for(|revision| *revision >= wanted)).await;
+        if !matches!(reached, Ok(Ok(_))) {
+            let now = api.tables.tables().manifest.revision;
+            let title = "Not yet";
+            let detail = format!("the node runs with revision {now}, not {wanted}");
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-yet",
+                title,
+                detail,
+            ));
+        }
+    }
+    let tables = api.tables.tables();
+    let tags = tables.manifest.tables.iter();
+    let status = Status {
+        node: api.node.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        ready: api.health.readiness().is_ready(),
+        revision: tables.manifest.revision,
+        tables: tags
+            .map(|(name, entry)| (name.clone(), etag_of(entry)))
+            .collect(),
+    };
+    Ok(Json(status).into_response())
+}
+
+/// POST /reload
+pub(super) async fn reload(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    let (answer, answered) = oneshot::channel();
+    let sent = api.reload.try_send(answer);
+    sent.map_err(|_| Problem::internal("nobody takes reloads"))?;
+    let result = answered.await.map_err(Problem::internal)?;
+    let outcome = match &result {
+        Ok(()) => "reloaded".to_owned(),
+        Err(faults) => format!("refused: {}", faults.lines().next().unwrap_or_default()),
+    };
+    api.audit.add(Record::done(&caller.0, "reload", outcome));
+    match result {
+        Ok(()) => Ok(Json(serde_json::json!({ "reloaded": true })).into_response()),
+        Err(faults) => {
+            let title = "The configuration is wrong; the last good one stays";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Problem::new(status, "invalid-configuration", title, faults))
+        }
+    }
+}
+
+/// GET /audit
+pub(super) async fn audit(State(api): State<Api>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "records": api.audit.latest() }))
+}
+
+/// GET /openapi.json
+pub(super) async fn openapi() -> Response {
+    let kind = [(axum::http::header::CONTENT_TYPE, "application/json")];
+    (kind, include_str!("../../../contracts/openapi.json")).into_response()
+}

@@ -1,0 +1,183 @@
+use std::sync::Arc;
+
+use sigbox_contracts::Decision;
+use sigbox_core::Plan;
+use sigbox_tables::file::Digest;
+use sigbox_tables::{Fields, Kind, Table, decision_of};
+
+use crate::config::Config;
+use crate::decision::{Parsed, PlanContext, plan_of};
+
+/// One version of a table, with what its rows mean to this node.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The version's number.
+    pub version: u64,
+    /// The version's name.
+    pub sha256: Digest,
+    /// The rows.
+    pub table: Arc<Table>,
+    /// By [`sigbox_tables::Row::value_number`]; empty for kinds whose rows route nothing.
+    plans: Vec<Meaning>,
+}
+
+/// What rows with one value do.
+#[derive(Debug)]
+enum Meaning {
+    /// Nothing: they are for deciders.
+    Attributes,
+    /// Always the same.
+    Plan(Arc<Plan>),
+    /// Depends on the request: see [`is_template`].
+    Template(Box<Decision>),
+    /// What was right when it was pushed is not now, as a gateway set that is gone.
+    Wrong(Box<str>),
+}
+
+/// What a row says about a number.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// This.
+    Plan(Arc<Plan>),
+    /// Nothing: it has attributes only.
+    Attributes,
+    /// Something that cannot be carried out.
+    Wrong(Box<str>),
+}
+
+impl Compiled {
+    /// Reads what every distinct row means.
+    pub fn new(version: u64, sha256: Digest, table: Arc<Table>, config: &Config) -> Self {
+        let plans = match table.kind() {
+            Kind::Prefixes | Kind::Numbers => {
+                let mean = |value| {
+                    let row: Fields = serde_json::from_slice(value).unwrap_or_default();
+                    meaning(&row, config)
+                };
+                table.distinct_values().map(mean).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            version,
+            sha256,
+            table,
+            plans,
+        }
+    }
+
+    /// What the row with this value number does to a request whose looked-up number is `number` and whose user part is
+    /// `user`.
+    pub fn found(&self, value_number: usize, number: &str, user: &str, config: &Config) -> Found {
+        match self.plans.get(value_number) {
+            None | Some(Meaning::Attributes) => Found::Attributes,
+            Some(Meaning::Plan(plan)) => Found::Plan(plan.clone()),
+            Some(Meaning::Wrong(why)) => Found::Wrong(why.clone()),
+            Some(Meaning::Template(decision)) => {
+                match planned(&filled(decision, number, user), config) {
+                    Ok(plan) => Found::Plan(Arc::new(plan)),
+                    Err((_, why)) => Found::Wrong(why.into()),
+                }
+            }
+        }
+    }
+
+    /// Rows that mean something which cannot be carried out, by value number.
+    pub fn wrong(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.plans
+            .iter()
+            .enumerate()
+            .filter_map(|(number, meaning)| match meaning {
+                Meaning::Wrong(why) => Some((number, &**why)),
+                _ => None,
+            })
+    }
+}
+
+/// Whether what a row says about routing could be carried out by a node that runs with `config`: a JSON pointer and a
+/// sentence when it could not.
+pub(super) fn check(kind: Kind, row: &Fields, config: &Config) -> Result<(), (String, String)> {
+    if !matches!(kind, Kind::Prefixes | Kind::Numbers) {
+        return Ok(());
+    }
+    let read = decision_of(row, &config.exchange.limits());
+    match read.map_err(|invalid| (invalid.pointer, invalid.detail))? {
+        None => Ok(()),
+        Some(decision) => planned(&sample(&decision), config).map(drop),
+    }
+}
+
+fn meaning(row: &Fields, config: &Config) -> Meaning {
+    match decision_of(row, &config.exchange.limits()) {
+        Ok(None) => Meaning::Attributes,
+        Err(invalid) => Meaning::Wrong(invalid.to_string().into()),
+        Ok(Some(decision)) => match planned(&sample(&decision), config) {
+            Err((_, why)) => Meaning::Wrong(why.into()),
+            Ok(_) if is_template(&decision) => Meaning::Template(Box::new(decision)),
+            Ok(plan) => Meaning::Plan(Arc::new(plan)),
+        },
+    }
+}
+
+fn planned(decision: &Decision, config: &Config) -> Result<Plan, (String, String)> {
+    let context = PlanContext {
+        settings: &config.settings,
+        max_routes: config.exchange.max_routes,
+    };
+    match plan_of(decision, &context) {
+        Ok(Parsed::Final(Plan::Pass)) | Ok(Parsed::Extend(_)) => Err((
+            "/action".to_owned(),
+            "a row can route, reject or redirect".to_owned(),
+        )),
+        Ok(Parsed::Final(plan)) => Ok(plan),
+        Err(invalid) => Err((invalid.pointer, invalid.detail)),
+    }
+}
+
+/// The number that was looked up, and the user part of the Request-URI, in the URIs of a row.
+const PLACES: [&str; 2] = ["{number}", "{user}"];
+
+fn is_template(decision: &Decision) -> bool {
+    let has_place = |text: &Option<String>| {
+        let text = text.as_deref().unwrap_or_default();
+        PLACES.iter().any(|place| text.contains(place))
+    };
+    decision
+        .routes
+        .iter()
+        .any(|route| has_place(&route.uri) || has_place(&route.dst_uri))
+        || decision
+            .contacts
+            .iter()
+            .any(|contact| PLACES.iter().any(|place| contact.uri.contains(place)))
+}
+
+/// As for some number; what is right for one is right for all.
+fn sample(decision: &Decision) -> Decision {
+    match is_template(decision) {
+        true => filled(decision, "0", "0"),
+        false => decision.clone(),
+    }
+}
+
+fn filled(decision: &Decision, number: &str, user: &str) -> Decision {
+    let [number_place, user_place] = PLACES;
+    let fill = |text: &mut String| {
+        if text.contains('{') {
+            *text = text.replace(number_place, number).replace(user_place, user);
+        }
+    };
+    let mut filled = decision.clone();
+    for route in &mut filled.routes {
+        route
+            .uri
+            .iter_mut()
+            .chain(&mut route.dst_uri)
+            .for_each(fill);
+    }
+    filled
+        .contacts
+        .iter_mut()
+        .for_each(|contact| fill(&mut contact.uri));
+    filled
+}

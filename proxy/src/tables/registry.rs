@@ -1,0 +1,583 @@
+//! Changes of tables: one at a time, each as a whole or not at all.
+//!
+//! Reading a push, building its index and writing it down happen outside the turn, side by side. In the turn the
+//! manifest is changed, written, and the new snapshot handed to the shards.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use sigbox_tables::diff::{self, Counts};
+use sigbox_tables::file::Digest;
+use sigbox_tables::{
+    Builder, Entry, Faults, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply,
+    read,
+};
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+use tracing::{error, info, warn};
+
+use super::Tables;
+use super::compiled::{self, Compiled};
+use super::store::{Incoming, Store, StoreError};
+use crate::config::Config;
+
+/// Makes changes and knows what counts.
+pub struct Registry {
+    store: Store,
+    current: ArcSwap<Tables>,
+    config: ArcSwap<Config>,
+    /// Who may change the manifest.
+    turn: Mutex<()>,
+    revision: watch::Sender<u64>,
+    tell: Box<dyn Fn(Arc<Tables>) + Send + Sync>,
+}
+
+/// What must hold for a change to be made (RFC 9110 §13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// The table's entity tag is one of these.
+    Match(Vec<String>),
+    /// There is no such table yet.
+    Absent,
+}
+
+/// What is asked for with a push.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The table.
+    pub name: String,
+    /// What must hold.
+    pub precondition: Precondition,
+    /// Whether the new version counts at once.
+    pub activate: bool,
+    /// Only say what would happen.
+    pub dry_run: bool,
+    /// Who asks.
+    pub by: Option<String>,
+    /// What they say about it.
+    pub comment: Option<String>,
+}
+
+/// A version that was read and found right.
+#[derive(Debug)]
+pub struct Pushed {
+    table: Arc<Table>,
+    incoming: Incoming,
+}
+
+/// What a change does to a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// These versions count from now on.
+    Activate(Vec<(String, u64)>),
+    /// The table is gone.
+    Remove(String),
+}
+
+/// What became of a change of one table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Changed {
+    /// The table.
+    pub table: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// `active`: the version counts now. `stored`: it is kept and does not count. `unchanged`: there is nothing new in
+    /// it. `checked`: nothing was done, it was a dry run. `removed`: the table is gone.
+    pub state: &'static str,
+    /// The version this is about; for a dry run the one it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Entity tag of the table from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// The version that counted before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u64>,
+    /// The revision of all tables from now on.
+    pub revision: u64,
+    /// What is different from the version that counted before.
+    pub rows: RowCounts,
+    /// What is odd but was done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// How many rows there are, and how many are different.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RowCounts {
+    /// Rows of the version.
+    pub total: u64,
+    /// See [`Counts`].
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// Why a change was not made. Everything is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such table or version, or it is of another kind.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// What was pushed is wrong.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// The table is not what the precondition says; its entity tag, if there is one.
+    #[error("the precondition does not hold; the table is at {}", .0.as_deref().unwrap_or("no version"))]
+    Precondition(Option<String>),
+    /// The upload cannot be read on.
+    #[error("the upload cannot be read: {0}")]
+    Input(io::Error),
+    /// It cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Work on it has ended abnormally.
+    #[error("the change was given up: {0}")]
+    Died(String),
+}
+
+impl Registry {
+    /// Loads what is in `store`. `tell` is given every snapshot but the first one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what counted last cannot be loaded: calls would be routed by something else.
+    pub fn open(
+        store: Store,
+        config: Arc<Config>,
+        tell: impl Fn(Arc<Tables>) + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
+        let manifest = store.manifest()?.unwrap_or_else(Manifest::new);
+        let none = Tables::default();
+        let tables = build(&store, &config, &none, manifest, &HashMap::new())?;
+        for (name, table) in tables.iter() {
+            info!(
+                table = name,
+                version = table.version,
+                rows = table.table.len(),
+                "table loaded"
+            );
+            report_wrong(name, table);
+        }
+        let (revision, _) = watch::channel(tables.manifest.revision);
+        Ok(Self {
+            store,
+            current: ArcSwap::from_pointee(tables),
+            config: ArcSwap::new(config),
+            turn: Mutex::new(()),
+            revision,
+            tell: Box::new(tell),
+        })
+    }
+
+    /// What counts now.
+    pub fn tables(&self) -> Arc<Tables> {
+        self.current.load_full()
+    }
+
+    /// What it runs with.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Whether what is pushed is gone with the process.
+    pub fn is_temporary(&self) -> bool {
+        self.store.is_temporary()
+    }
+
+    /// Sees every revision that counts.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Reads a push of the whole table. Blocks.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub fn read(
+        &self,
+        kind: Kind,
+        format: Format,
+        input: impl Read,
+    ) -> Result<Pushed, ChangeError> {
+        self.receive(kind, |builder| {
+            read(format, input, builder).map_err(ChangeError::Input)
+        })
+    }
+
+    /// Reads changes of rows of a table, and applies them to the version that counts. Blocks. The entity tag it was
+    /// applied to comes with it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub fn read_patch(
+        &self,
+        name: &str,
+        patch: impl FnOnce(&mut Builder<'_>) -> Result<Patch, ChangeError>,
+    ) -> Result<(Pushed, String), ChangeError> {
+        let tables = self.tables();
+        let entry = tables.manifest.table(name)?;
+        let old = tables.get(name);
+        let pushed = self.receive(entry.kind, |builder| {
+            let patch = patch(builder)?;
+            apply(old.map(|old| &*old.table), patch, builder);
+            Ok(())
+        })?;
+        Ok((pushed, etag_of(entry).unwrap_or_default()))
+    }
+
+    fn receive(
+        &self,
+        kind: Kind,
+        fill: impl FnOnce(&mut Builder<'_>) -> Result<(), ChangeError>,
+    ) -> Result<Pushed, ChangeError> {
+        let config = self.config();
+        let mut check = |row: &_| compiled::check(kind, row, &config);
+        let mut builder = Builder::new(kind, config.tables.limits).checked(&mut check);
+        fill(&mut builder)?;
+        let table = Arc::new(builder.finish()?);
+        let incoming = self.store.receive(&table)?;
+        Ok(Pushed { table, incoming })
+    }
+
+    /// A version that is kept. Blocks when it does not count.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub fn version(&self, name: &str, number: u64) -> Result<Arc<Table>, ChangeError> {
+        let tables = self.tables();
+        if let Some(active) = tables.get(name).filter(|active| active.version == number) {
+            return Ok(active.table.clone());
+        }
+        let entry = tables.manifest.table(name)?;
+        let version = entry.version(name, number)?;
+        Ok(Arc::new(self.store.load(entry.kind, version.sha256)?))
+    }
+
+    /// Adds a version of a table, which is new when there is none of that name.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub async fn push(
+        self: &Arc<Self>,
+        asked: Asked,
+        pushed: Pushed,
+    ) -> Result<Changed, ChangeError> {
+        let turn = self.clone();
+        let _turn = turn.turn.lock().await;
+        let registry = self.clone();
+        spawn_blocking(move || registry.push_now(&asked, pushed))
+            .await
+            .map_err(died)?
+    }
+
+    fn push_now(&self, asked: &Asked, pushed: Pushed) -> Result<Changed, ChangeError> {
+        let before = self.tables();
+        let entry = before.manifest.tables.get(&asked.name);
+        holds(&asked.precondition, entry)?;
+        let (name, kind) = (asked.name.as_str(), pushed.table.kind());
+        if let Some(entry) = entry.filter(|entry| entry.kind != kind) {
+            let (table, is, asked) = (name.to_owned(), entry.kind, kind);
+            return Err(ManifestError::OtherKind { table, is, asked }.into());
+        }
+        let active = before.get(name);
+        let mut changed = Changed {
+            table: name.to_owned(),
+            kind,
+            state: "checked",
+            version: Some(entry.map_or(1, |entry| entry.newest + 1)),
+            etag: entry.and_then(etag_of),
+            previous: entry.and_then(|entry| entry.active),
+            revision: before.manifest.revision,
+            rows: RowCounts {
+                total: pushed.table.len() as u64,
+                counts: diff::count(active.map(|active| &*active.table), &pushed.table),
+            },
+            warnings: self.warnings(&pushed.table),
+        };
+        if asked.dry_run {
+            return Ok(changed);
+        }
+        let sha256 = pushed.incoming.sha256;
+        if let Some(active) = active.filter(|active| active.sha256 == sha256) {
+            changed.state = "unchanged";
+            changed.version = Some(active.version);
+            return Ok(changed);
+        }
+        let mut manifest = before.manifest.clone();
+        let version = Version {
+            number: 0,
+            sha256,
+            rows: changed.rows.total,
+            bytes: pushed.incoming.bytes,
+            at_ms: now_ms(),
+            by: asked.by.clone(),
+            comment: asked.comment.clone(),
+        };
+        let keep = self.config.load().tables.versions;
+        let number = manifest.add(name, kind, version, keep)?;
+        changed.version = Some(number);
+        changed.state = "stored";
+        if asked.activate {
+            manifest.activate(name, number)?;
+            changed.state = "active";
+        }
+        self.store.keep(pushed.incoming)?;
+        let fresh = HashMap::from([(sha256, pushed.table)]);
+        self.commit(&before, manifest, &fresh)?;
+        self.complete(&mut changed);
+        Ok(changed)
+    }
+
+    /// Changes which versions count.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub async fn change(
+        self: &Arc<Self>,
+        change: Change,
+        precondition: Precondition,
+    ) -> Result<Vec<Changed>, ChangeError> {
+        let turn = self.clone();
+        let _turn = turn.turn.lock().await;
+        let registry = self.clone();
+        spawn_blocking(move || registry.change_now(change, &precondition))
+            .await
+            .map_err(died)?
+    }
+
+    fn change_now(
+        &self,
+        change: Change,
+        precondition: &Precondition,
+    ) -> Result<Vec<Changed>, ChangeError> {
+        let before = self.tables();
+        let mut manifest = before.manifest.clone();
+        let mut changes = Vec::new();
+        match change {
+            Change::Remove(name) => {
+                let entry = before.manifest.table(&name)?;
+                holds(precondition, Some(entry))?;
+                manifest.tables.remove(&name);
+                let mut removed = unchanged(&name, entry, before.manifest.revision);
+                removed.state = "removed";
+                removed.rows.counts.removed =
+                    before.get(&name).map_or(0, |old| old.table.len() as u64);
+                changes.push(removed);
+            }
+            Change::Activate(versions) => {
+                for (name, number) in versions {
+                    let entry = before.manifest.table(&name)?;
+                    holds(precondition, Some(entry))?;
+                    let mut changed = unchanged(&name, entry, before.manifest.revision);
+                    changed.version = Some(number);
+                    let table = self.version(&name, number)?;
+                    changed.rows.total = table.len() as u64;
+                    if manifest.activate(&name, number)? {
+                        changed.state = "active";
+                        let old = before.get(&name).map(|old| &*old.table);
+                        changed.rows.counts = diff::count(old, &table);
+                        changed.warnings = self.warnings(&table);
+                    }
+                    changes.push(changed);
+                }
+            }
+        }
+        if manifest != before.manifest {
+            self.commit(&before, manifest, &HashMap::new())?;
+            changes
+                .iter_mut()
+                .for_each(|changed| self.complete(changed));
+        }
+        Ok(changes)
+    }
+
+    /// Makes `manifest` count: builds what is new of it, writes it, and hands it to the shards.
+    fn commit(
+        &self,
+        before: &Tables,
+        mut manifest: Manifest,
+        fresh: &HashMap<Digest, Arc<Table>>,
+    ) -> Result<(), StoreError> {
+        manifest.revision += 1;
+        let tables = build(&self.store, &self.config.load(), before, manifest, fresh)?;
+        self.store.write_manifest(&tables.manifest)?;
+        self.take(tables);
+        Ok(())
+    }
+
+    fn take(&self, tables: Tables) {
+        let tables = Arc::new(tables);
+        let before = self.current.swap(tables.clone());
+        for (name, table) in tables.iter() {
+            if before
+                .get(name)
+                .is_none_or(|old| old.version != table.version)
+            {
+                info!(
+                    table = name,
+                    version = table.version,
+                    rows = table.table.len(),
+                    revision = tables.manifest.revision,
+                    "table active"
+                );
+            }
+        }
+        (self.tell)(tables.clone());
+        self.revision.send_replace(tables.manifest.revision);
+    }
+
+    /// Takes over a new configuration: what rows mean depends on it.
+    pub async fn reconfigure(self: &Arc<Self>, config: Arc<Config>) {
+        let turn = self.clone();
+        let _turn = turn.turn.lock().await;
+        let registry = self.clone();
+        let done = spawn_blocking(move || {
+            let before = registry.tables();
+            let recompiled = before.iter().map(|(name, old)| {
+                let table = Compiled::new(old.version, old.sha256, old.table.clone(), &config);
+                report_wrong(name, &table);
+                (name.into(), Arc::new(table))
+            });
+            let tables = Tables {
+                manifest: before.manifest.clone(),
+                by_name: recompiled.collect(),
+            };
+            registry.config.store(config);
+            registry.take(tables);
+        });
+        if let Err(error) = done.await {
+            error!(%error, "the tables could not be read against the new configuration");
+        }
+    }
+
+    fn warnings(&self, table: &Table) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if table.is_empty() {
+            warnings.push("the table is empty".to_owned());
+        }
+        if self.is_temporary() {
+            let text = "`data.dir` is not set: the table is lost when the proxy stops";
+            warnings.push(text.to_owned());
+        }
+        warnings
+    }
+
+    /// What only is known when it has happened.
+    fn complete(&self, changed: &mut Changed) {
+        let tables = self.tables();
+        changed.revision = tables.manifest.revision;
+        changed.etag = tables.manifest.tables.get(&changed.table).and_then(etag_of);
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The entity tag of a table: the version that counts.
+pub fn etag_of(entry: &Entry) -> Option<String> {
+    let active = entry.active()?;
+    let sha256 = active.sha256.to_string();
+    Some(format!(
+        "\"{}-{}\"",
+        active.number,
+        sha256.get(..16).unwrap_or_default()
+    ))
+}
+
+fn unchanged(name: &str, entry: &Entry, revision: u64) -> Changed {
+    Changed {
+        table: name.to_owned(),
+        kind: entry.kind,
+        state: "unchanged",
+        version: entry.active,
+        etag: etag_of(entry),
+        previous: entry.active,
+        revision,
+        rows: RowCounts::default(),
+        warnings: Vec::new(),
+    }
+}
+
+fn holds(precondition: &Precondition, entry: Option<&Entry>) -> Result<(), ChangeError> {
+    let etag = entry.and_then(etag_of);
+    let holds = match precondition {
+        Precondition::None => true,
+        Precondition::Absent => entry.is_none(),
+        Precondition::Match(tags) => tags.iter().any(|tag| match tag.as_str() {
+            "*" => entry.is_some(),
+            tag => Some(tag) == etag.as_deref(),
+        }),
+    };
+    match holds {
+        true => Ok(()),
+        false => Err(ChangeError::Precondition(etag)),
+    }
+}
+
+/// A snapshot for `manifest`: what has not changed comes from `before`, what was just read from `fresh`, the rest from
+/// the store.
+fn build(
+    store: &Store,
+    config: &Config,
+    before: &Tables,
+    manifest: Manifest,
+    fresh: &HashMap<Digest, Arc<Table>>,
+) -> Result<Tables, StoreError> {
+    let mut tables = Tables::default();
+    for (name, entry) in &manifest.tables {
+        let Some(active) = entry.active() else {
+            continue;
+        };
+        let (number, sha256) = (active.number, active.sha256);
+        let same = before
+            .get(name)
+            .filter(|old| old.version == number && old.sha256 == sha256);
+        let table = match same {
+            Some(same) => same.clone(),
+            None => {
+                let table = match fresh.get(&sha256) {
+                    Some(table) => table.clone(),
+                    None => Arc::new(store.load(entry.kind, sha256)?),
+                };
+                Arc::new(Compiled::new(number, sha256, table, config))
+            }
+        };
+        tables.by_name.insert(name.as_str().into(), table);
+    }
+    tables.manifest = manifest;
+    Ok(tables)
+}
+
+/// Says what rows of a table cannot be carried out any more, the first of them.
+fn report_wrong(name: &str, table: &Compiled) {
+    let wrong = table.wrong().count();
+    if let Some((number, why)) = table.wrong().next() {
+        let row = table.table.rows().find(|row| row.value_number() == number);
+        let key = row.map(|row| row.key().into_owned()).unwrap_or_default();
+        warn!(
+            table = name,
+            wrong, key, why, "rows of a table cannot be carried out any more"
+        );
+    }
+}
+
+fn died(error: tokio::task::JoinError) -> ChangeError {
+    ChangeError::Died(error.to_string())
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or(Duration::ZERO).as_millis()).unwrap_or(u64::MAX)
+}
