@@ -39,6 +39,7 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 
 pub use connect::BusError;
+pub(crate) use connect::login;
 
 use self::answer::Said;
 use self::breaker::Verdict;

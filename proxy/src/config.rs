@@ -237,6 +237,8 @@ pub struct Tables {
     pub max_upload_bytes: u64,
     /// How many versions of a table are kept.
     pub versions: usize,
+    /// On how many servers JetStream keeps tables; `None` when they are not shared.
+    pub replicas: Option<usize>,
 }
 
 /// `[log]`

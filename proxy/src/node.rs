@@ -28,7 +28,7 @@ use crate::config::{Config, Severity};
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
-use crate::tables::{Registry, Store, StoreError};
+use crate::tables::{Registry, Replica, Store, StoreError};
 
 /// How often a busy shard looks after its connection to NATS: every so many turns of its own.
 const TURNS_PER_POLL: u32 = 4;
@@ -161,7 +161,9 @@ impl Node {
         let shared = Arc::new(config.clone());
         let store = Store::open(config.data_dir.as_deref())?;
         let told = handles.clone();
-        let tables = Registry::open(store, shared.clone(), move |tables| {
+        let replicas = config.tables.replicas;
+        let replica = replicas.map(|_| Arc::new(Replica::new(config.node.to_string())));
+        let tables = Registry::open(store, shared.clone(), replica.clone(), move |tables| {
             tell(&told, || Control::Tables(tables.clone()));
         })?;
         let tables = Arc::new(tables);
@@ -180,7 +182,10 @@ impl Node {
         let address = config.admin.listen;
         let admin = Admin::start(address, health.clone(), metrics.clone(), Some(api))
             .map_err(|source| NodeError::Admin { address, source })?;
-
+        if let (Some(replica), Some(replicas)) = (replica, replicas) {
+            let (nats, registry) = (config.nats.clone(), tables.clone());
+            admin.handle().spawn(replica.run(nats, replicas, registry));
+        }
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();

@@ -19,6 +19,7 @@ mod kind;
 mod manifest;
 mod number;
 mod read;
+pub mod replicated;
 mod routing;
 mod row;
 mod table;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sigbox_tables::{Fault, ManifestError};
 
-use crate::tables::ChangeError;
+use crate::tables::{ChangeError, ReplicaError};
 
 /// What went wrong, for the one who asked.
 #[derive(Clone, Debug, Serialize)]
@@ -145,7 +145,22 @@ impl From<ChangeError> for Problem {
                 }
                 _ => Self::bad_request(detail),
             },
-            ChangeError::Store(_) | ChangeError::Died(_) => Self::internal(detail),
+            ChangeError::Replica(ReplicaError::Conflict) => {
+                let title = "Somebody else was faster";
+                Self::new(StatusCode::CONFLICT, "conflict", title, detail)
+            }
+            ChangeError::Replica(ReplicaError::Away | ReplicaError::Refused(_)) => {
+                let title = "The other nodes cannot be told: nothing was changed";
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "replication",
+                    title,
+                    detail,
+                )
+            }
+            ChangeError::Replica(ReplicaError::Store(_))
+            | ChangeError::Store(_)
+            | ChangeError::Died(_) => Self::internal(detail),
         }
     }
 }

@@ -8,31 +8,69 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use sigbox_tables::replicated::{Applied, Role};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::query::{self, Query};
 use super::{Api, Caller, Problem, Record};
-use crate::tables::etag_of;
+use crate::tables::{etag_of, now_ms};
 
-/// One node and the revision it runs with.
+/// One member and the revision it runs with.
 #[derive(Serialize)]
-struct NodeView {
-    node: String,
+pub(super) struct Member {
+    name: String,
+    role: Role,
+    #[serde(flatten)]
+    applied: Applied,
+    /// Whether that is the newest.
+    current: bool,
+}
+
+/// Who runs with what.
+#[derive(Serialize)]
+pub(super) struct Members {
+    /// The newest revision that this node knows.
     revision: u64,
-    /// The one that was asked.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    asked: bool,
+    /// Whether tables are shared at all.
+    replicated: bool,
+    members: Vec<Member>,
+}
+
+pub(super) fn members(api: &Api) -> Members {
+    let revision = api.tables.tables().manifest.revision;
+    let member = |role, name: &str, applied: Applied| Member {
+        name: name.to_owned(),
+        role,
+        current: applied.revision == revision,
+        applied,
+    };
+    let own = Applied {
+        revision,
+        at_ms: now_ms(),
+        error: api.tables.behind(),
+    };
+    let mut members = vec![member(Role::Node, &api.node, own)];
+    if let Some(replica) = api.tables.replica() {
+        let others = replica.members();
+        for (key, applied) in others.borrow().iter() {
+            match Role::of_key(key) {
+                Some((Role::Node, name)) if *name == *api.node => {}
+                Some((role, name)) => members.push(member(role, name, applied.clone())),
+                None => {}
+            }
+        }
+    }
+    Members {
+        revision,
+        replicated: api.tables.replica().is_some(),
+        members,
+    }
 }
 
 /// GET /nodes
-pub(super) async fn nodes(State(api): State<Api>) -> Json<serde_json::Value> {
-    let own = NodeView {
-        node: api.node.to_string(),
-        revision: api.tables.tables().manifest.revision,
-        asked: true,
-    };
-    Json(serde_json::json!({ "nodes": [own] }))
+pub(super) async fn nodes(State(api): State<Api>) -> Json<Members> {
+    Json(members(&api))
 }
 
 #[derive(Deserialize)]

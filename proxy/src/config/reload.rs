@@ -86,7 +86,15 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         overload.memory,
         &running.overload.memory,
     );
+    let mut tables = new.tables;
+    tables.replicas = keep(
+        root,
+        "tables.replicate",
+        tables.replicas,
+        &running.tables.replicas,
+    );
     Config {
+        tables,
         node: keep(root, "node", new.node, &running.node),
         nats,
         admin: keep(root, "admin", new.admin, &running.admin),

@@ -239,6 +239,9 @@ pub(super) fn tables(section: &Section<'_>) -> Tables {
         },
         max_upload_bytes: section.number("max_upload_bytes").unwrap_or_default(),
         versions: section.number("versions").unwrap_or_default(),
+        replicas: section
+            .number("replicas")
+            .filter(|_| section.flag("replicate")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 
 use super::Tables;
 use super::compiled::{self, Compiled};
+use super::replica::{Replica, ReplicaError};
 use super::store::{Incoming, Store, StoreError};
 use crate::config::Config;
 
@@ -34,7 +35,14 @@ pub struct Registry {
     turn: Mutex<()>,
     revision: watch::Sender<u64>,
     tell: Box<dyn Fn(Arc<Tables>) + Send + Sync>,
+    /// Where the manifest of all nodes is; `None` for a node by itself.
+    replica: Option<Arc<Replica>>,
+    /// Why what the others have could not be taken over.
+    behind: std::sync::Mutex<Option<String>>,
 }
+
+/// How often a change is tried again when somebody else was faster.
+const ATTEMPTS: usize = 8;
 
 /// What must hold for a change to be made (RFC 9110 §13.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,6 +145,9 @@ pub enum ChangeError {
     /// It cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The other nodes cannot be told, or were faster.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
     /// Work on it has ended abnormally.
     #[error("the change was given up: {0}")]
     Died(String),
@@ -146,15 +157,16 @@ impl Registry {
     /// Loads what is in `store`. `tell` is given every snapshot but the first one.
     ///
     /// # Errors
-    /// [`StoreError`] when what counted last cannot be loaded: calls would be routed by something else.
+    /// [`StoreError`] when the manifest cannot be read. A version that cannot be loaded is replaced by the newest that
+    /// can, and that is said in the log: a proxy with an older table is better than none.
     pub fn open(
         store: Store,
         config: Arc<Config>,
+        replica: Option<Arc<Replica>>,
         tell: impl Fn(Arc<Tables>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let manifest = store.manifest()?.unwrap_or_else(Manifest::new);
-        let none = Tables::default();
-        let tables = build(&store, &config, &none, manifest, &HashMap::new())?;
+        let tables = last_good(&store, &config, manifest);
         for (name, table) in tables.iter() {
             info!(
                 table = name,
@@ -172,6 +184,8 @@ impl Registry {
             turn: Mutex::new(()),
             revision,
             tell: Box::new(tell),
+            replica,
+            behind: std::sync::Mutex::default(),
         })
     }
 
@@ -183,6 +197,11 @@ impl Registry {
     /// What it runs with.
     pub fn config(&self) -> Arc<Config> {
         self.config.load_full()
+    }
+
+    /// Where it shares tables with others; `None` for a node by itself.
+    pub fn replica(&self) -> Option<&Arc<Replica>> {
+        self.replica.as_ref()
     }
 
     /// Whether what is pushed is gone with the process.
@@ -277,10 +296,39 @@ impl Registry {
     }
 
     fn push_now(&self, asked: &Asked, pushed: Pushed) -> Result<Changed, ChangeError> {
-        let before = self.tables();
+        let Pushed { table, incoming } = pushed;
+        let (sha256, bytes) = (incoming.sha256, incoming.bytes);
+        let fresh = HashMap::from([(sha256, table.clone())]);
+        let mut incoming = Some(incoming);
+        for _ in 0..ATTEMPTS {
+            let before = self.tables();
+            let (mut changed, manifest) = self.pushed(asked, &before, &table, sha256, bytes)?;
+            let Some(manifest) = manifest else {
+                return Ok(changed);
+            };
+            if let Some(incoming) = incoming.take() {
+                self.store.keep(incoming)?;
+            }
+            if self.commit(&before, manifest, &fresh)? {
+                self.complete(&mut changed);
+                return Ok(changed);
+            }
+        }
+        Err(ReplicaError::Conflict.into())
+    }
+
+    /// What a push does to what counts now; without a manifest there is nothing to do.
+    fn pushed(
+        &self,
+        asked: &Asked,
+        before: &Tables,
+        table: &Table,
+        sha256: Digest,
+        bytes: u64,
+    ) -> Result<(Changed, Option<Manifest>), ChangeError> {
         let entry = before.manifest.tables.get(&asked.name);
         holds(&asked.precondition, entry)?;
-        let (name, kind) = (asked.name.as_str(), pushed.table.kind());
+        let (name, kind) = (asked.name.as_str(), table.kind());
         if let Some(entry) = entry.filter(|entry| entry.kind != kind) {
             let (table, is, asked) = (name.to_owned(), entry.kind, kind);
             return Err(ManifestError::OtherKind { table, is, asked }.into());
@@ -295,26 +343,25 @@ impl Registry {
             previous: entry.and_then(|entry| entry.active),
             revision: before.manifest.revision,
             rows: RowCounts {
-                total: pushed.table.len() as u64,
-                counts: diff::count(active.map(|active| &*active.table), &pushed.table),
+                total: table.len() as u64,
+                counts: diff::count(active.map(|active| &*active.table), table),
             },
-            warnings: self.warnings(&pushed.table),
+            warnings: self.warnings(table),
         };
         if asked.dry_run {
-            return Ok(changed);
+            return Ok((changed, None));
         }
-        let sha256 = pushed.incoming.sha256;
         if let Some(active) = active.filter(|active| active.sha256 == sha256) {
             changed.state = "unchanged";
             changed.version = Some(active.version);
-            return Ok(changed);
+            return Ok((changed, None));
         }
         let mut manifest = before.manifest.clone();
         let version = Version {
             number: 0,
             sha256,
             rows: changed.rows.total,
-            bytes: pushed.incoming.bytes,
+            bytes,
             at_ms: now_ms(),
             by: asked.by.clone(),
             comment: asked.comment.clone(),
@@ -327,11 +374,7 @@ impl Registry {
             manifest.activate(name, number)?;
             changed.state = "active";
         }
-        self.store.keep(pushed.incoming)?;
-        let fresh = HashMap::from([(sha256, pushed.table)]);
-        self.commit(&before, manifest, &fresh)?;
-        self.complete(&mut changed);
-        Ok(changed)
+        Ok((changed, Some(manifest)))
     }
 
     /// Changes which versions count.
@@ -346,41 +389,63 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        spawn_blocking(move || registry.change_now(change, &precondition))
+        spawn_blocking(move || registry.change_now(&change, &precondition))
             .await
             .map_err(died)?
     }
 
     fn change_now(
         &self,
-        change: Change,
+        change: &Change,
         precondition: &Precondition,
     ) -> Result<Vec<Changed>, ChangeError> {
-        let before = self.tables();
+        for _ in 0..ATTEMPTS {
+            let before = self.tables();
+            let (mut changes, manifest) = self.changed(change, precondition, &before)?;
+            if manifest == before.manifest {
+                return Ok(changes);
+            }
+            if self.commit(&before, manifest, &HashMap::new())? {
+                changes
+                    .iter_mut()
+                    .for_each(|changed| self.complete(changed));
+                return Ok(changes);
+            }
+        }
+        Err(ReplicaError::Conflict.into())
+    }
+
+    /// What a change does to what counts now.
+    fn changed(
+        &self,
+        change: &Change,
+        precondition: &Precondition,
+        before: &Tables,
+    ) -> Result<(Vec<Changed>, Manifest), ChangeError> {
         let mut manifest = before.manifest.clone();
         let mut changes = Vec::new();
         match change {
             Change::Remove(name) => {
-                let entry = before.manifest.table(&name)?;
+                let entry = before.manifest.table(name)?;
                 holds(precondition, Some(entry))?;
-                manifest.tables.remove(&name);
-                let mut removed = unchanged(&name, entry, before.manifest.revision);
+                manifest.tables.remove(name);
+                let mut removed = unchanged(name, entry, before.manifest.revision);
                 removed.state = "removed";
                 removed.rows.counts.removed =
-                    before.get(&name).map_or(0, |old| old.table.len() as u64);
+                    before.get(name).map_or(0, |old| old.table.len() as u64);
                 changes.push(removed);
             }
             Change::Activate(versions) => {
                 for (name, number) in versions {
-                    let entry = before.manifest.table(&name)?;
+                    let entry = before.manifest.table(name)?;
                     holds(precondition, Some(entry))?;
-                    let mut changed = unchanged(&name, entry, before.manifest.revision);
-                    changed.version = Some(number);
-                    let table = self.version(&name, number)?;
+                    let mut changed = unchanged(name, entry, before.manifest.revision);
+                    changed.version = Some(*number);
+                    let table = self.version(name, *number)?;
                     changed.rows.total = table.len() as u64;
-                    if manifest.activate(&name, number)? {
+                    if manifest.activate(name, *number)? {
                         changed.state = "active";
-                        let old = before.get(&name).map(|old| &*old.table);
+                        let old = before.get(name).map(|old| &*old.table);
                         changed.rows.counts = diff::count(old, &table);
                         changed.warnings = self.warnings(&table);
                     }
@@ -388,26 +453,144 @@ impl Registry {
                 }
             }
         }
-        if manifest != before.manifest {
-            self.commit(&before, manifest, &HashMap::new())?;
-            changes
-                .iter_mut()
-                .for_each(|changed| self.complete(changed));
-        }
-        Ok(changes)
+        Ok((changes, manifest))
     }
 
-    /// Makes `manifest` count: builds what is new of it, writes it, and hands it to the shards.
+    /// Makes `manifest` count, for all nodes: builds what is new of it, writes it, and hands it to the shards. False
+    /// when somebody else was faster; what they made of it counts then.
     fn commit(
         &self,
         before: &Tables,
         mut manifest: Manifest,
         fresh: &HashMap<Digest, Arc<Table>>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, ChangeError> {
         manifest.revision += 1;
-        let tables = build(&self.store, &self.config.load(), before, manifest, fresh)?;
-        self.store.write_manifest(&tables.manifest)?;
+        let mut tables = build(&self.store, &self.config.load(), before, manifest, fresh)?;
+        if let Some(replica) = &self.replica {
+            for sha256 in tables.manifest.digests() {
+                if !before.manifest.digests().any(|known| known == sha256) {
+                    replica.upload(&self.store, sha256)?;
+                }
+            }
+            match replica.replace(&tables.manifest, before.entry) {
+                Ok(entry) => tables.entry = entry,
+                Err(ReplicaError::Conflict) => {
+                    self.catch_up_now(false, fresh.keys().copied())?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let kept: Vec<_> = tables.manifest.digests().collect();
+            let gone = before
+                .manifest
+                .digests()
+                .filter(|sha256| !kept.contains(sha256));
+            replica.forget(gone);
+        }
+        self.store.write_manifest(&tables.manifest, std::iter::empty())?;
         self.take(tables);
+        Ok(true)
+    }
+
+    /// Takes over what the others have; what this node has becomes theirs when they have nothing.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub async fn join(self: &Arc<Self>) -> Result<(), ChangeError> {
+        self.catch_up_as(true).await
+    }
+
+    /// Takes over what others have changed.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; what runs goes on running.
+    pub async fn catch_up(self: &Arc<Self>) -> Result<(), ChangeError> {
+        self.catch_up_as(false).await
+    }
+
+    async fn catch_up_as(self: &Arc<Self>, is_new: bool) -> Result<(), ChangeError> {
+        let turn = self.clone();
+        let _turn = turn.turn.lock().await;
+        let registry = self.clone();
+        let done = spawn_blocking(move || {
+            let result = registry.catch_up_now(is_new, std::iter::empty());
+            let why = result.as_ref().err().map(ToString::to_string);
+            *registry
+                .behind
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = why;
+            result
+        });
+        done.await.map_err(died)?
+    }
+
+    /// Why this node does not run with what the others have.
+    pub fn behind(&self) -> Option<String> {
+        self.behind
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// `spared` are versions on their way into the manifest.
+    fn catch_up_now(
+        &self,
+        is_new: bool,
+        spared: impl Iterator<Item = Digest>,
+    ) -> Result<(), ChangeError> {
+        let Some(replica) = &self.replica else {
+            return Ok(());
+        };
+        let before = self.tables();
+        let Some((manifest, entry)) = replica.manifest()? else {
+            return self.found(replica, &before);
+        };
+        // An answer may be older than what is known; a bucket that was made anew begins with small numbers again.
+        if entry == before.entry || entry < before.entry && !is_new {
+            return Ok(());
+        }
+        for active in manifest.tables.values().filter_map(Entry::active) {
+            if !self.store.has(active.sha256) {
+                replica.download(&self.store, active.sha256)?;
+            }
+        }
+        let mut tables = build(
+            &self.store,
+            &self.config.load(),
+            &before,
+            manifest,
+            &HashMap::new(),
+        )?;
+        tables.entry = entry;
+        if tables.manifest != before.manifest {
+            self.store.write_manifest(&tables.manifest, spared)?;
+        }
+        self.take(tables);
+        Ok(())
+    }
+
+    /// Gives the others what this node has, when they have nothing.
+    fn found(&self, replica: &Replica, before: &Tables) -> Result<(), ChangeError> {
+        if before.manifest.tables.is_empty() {
+            return Ok(());
+        }
+        for sha256 in before
+            .manifest
+            .digests()
+            .filter(|sha256| self.store.has(*sha256))
+        {
+            replica.upload(&self.store, sha256)?;
+        }
+        let entry = replica.replace(&before.manifest, 0)?;
+        info!(
+            revision = before.manifest.revision,
+            "the tables of this node are those of all now"
+        );
+        self.take(Tables {
+            manifest: before.manifest.clone(),
+            by_name: before.by_name.clone(),
+            entry,
+        });
         Ok(())
     }
 
@@ -447,6 +630,7 @@ impl Registry {
             let tables = Tables {
                 manifest: before.manifest.clone(),
                 by_name: recompiled.collect(),
+                entry: before.entry,
             };
             registry.config.store(config);
             registry.take(tables);
@@ -461,7 +645,7 @@ impl Registry {
         if table.is_empty() {
             warnings.push("the table is empty".to_owned());
         }
-        if self.is_temporary() {
+        if self.is_temporary() && self.replica.is_none() {
             let text = "`data.dir` is not set: the table is lost when the proxy stops";
             warnings.push(text.to_owned());
         }
@@ -557,6 +741,33 @@ fn build(
     }
     tables.manifest = manifest;
     Ok(tables)
+}
+
+/// What a node begins with: what counted last, and where that cannot be loaded the newest version that can.
+fn last_good(store: &Store, config: &Config, mut manifest: Manifest) -> Tables {
+    let mut tables = Tables::default();
+    for (name, entry) in &mut manifest.tables {
+        let Some(active) = entry.active else { continue };
+        let others = entry
+            .versions
+            .iter()
+            .rev()
+            .filter(|version| version.number != active);
+        let loaded = entry.active().into_iter().chain(others).find_map(|version| {
+            let loaded = store.load(entry.kind, version.sha256);
+            let loaded = loaded.inspect_err(|error| {
+                error!(table = %name, version = version.number, %error, "a version of a table cannot be loaded");
+            });
+            Some((version.number, version.sha256, Arc::new(loaded.ok()?)))
+        });
+        entry.active = loaded.as_ref().map(|(number, ..)| *number);
+        if let Some((number, sha256, table)) = loaded {
+            let compiled = Arc::new(Compiled::new(number, sha256, table, config));
+            tables.by_name.insert(name.as_str().into(), compiled);
+        }
+    }
+    tables.manifest = manifest;
+    tables
 }
 
 /// Says what rows of a table cannot be carried out any more, the first of them.

@@ -71,6 +71,23 @@ pub struct Incoming {
     pub bytes: u64,
 }
 
+/// A version that is being copied.
+#[derive(Debug)]
+pub struct Copy {
+    file: NamedTempFile,
+    sha256: Digest,
+}
+
+impl Copy {
+    /// To be written to.
+    ///
+    /// # Errors
+    /// When the system has no more descriptors.
+    pub fn file(&self) -> io::Result<File> {
+        self.file.as_file().try_clone()
+    }
+}
+
 impl Store {
     /// Opens `dir`, which is made when it is not there; one that goes with the process when there is none.
     ///
@@ -138,11 +155,16 @@ impl Store {
             .map_err(|source| StoreError::Manifest { path, source })
     }
 
-    /// Makes `manifest` the one that counts after a restart, and forgets versions that it does not name.
+    /// Makes `manifest` the one that counts after a restart, and forgets versions that it does not name, but for
+    /// `spared`.
     ///
     /// # Errors
     /// [`StoreError`]; the old one counts then.
-    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), StoreError> {
+    pub fn write_manifest(
+        &self,
+        manifest: &Manifest,
+        spared: impl Iterator<Item = Digest>,
+    ) -> Result<(), StoreError> {
         let path = self.manifest_path();
         let mut file = NamedTempFile::new_in(self.dir.join("incoming"))
             .map_err(failed("cannot make a file in", &self.dir))?;
@@ -153,7 +175,7 @@ impl Store {
         file.write_all(&text)
             .map_err(failed("cannot write", &path))?;
         self.put(file, &path)?;
-        let named: HashSet<_> = manifest.digests().map(object_name).collect();
+        let named: HashSet<_> = manifest.digests().chain(spared).map(object_name).collect();
         self.sweep("objects", |name| named.contains(name));
         Ok(())
     }
@@ -192,6 +214,25 @@ impl Store {
         self.object_path(sha256).exists()
     }
 
+    /// A place for a copy of a version.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn copy(&self, sha256: Digest) -> Result<Copy, StoreError> {
+        let folder = self.dir.join("incoming");
+        let file =
+            NamedTempFile::new_in(&folder).map_err(failed("cannot make a file in", &folder))?;
+        Ok(Copy { file, sha256 })
+    }
+
+    /// Gives a copy its place; [`Store::load`] sees whether it is right.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn adopt(&self, copy: Copy) -> Result<(), StoreError> {
+        self.put(copy.file, &self.object_path(copy.sha256))
+    }
+
     /// The file of a version, to be copied.
     ///
     /// # Errors
@@ -201,7 +242,7 @@ impl Store {
         File::open(&path).map_err(failed("cannot open", &path))
     }
 
-    /// Reads a version.
+    /// Reads a version. A file that is damaged loses its name, so that another copy can take it.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -209,7 +250,13 @@ impl Store {
         let path = self.object_path(sha256);
         let file = File::open(&path).map_err(failed("cannot open", &path))?;
         let input = BufReader::with_capacity(1 << 16, file);
-        file::load(kind, sha256, input).map_err(|source| StoreError::Object { path, source })
+        file::load(kind, sha256, input).map_err(|source| {
+            let aside = path.with_extension("damaged");
+            if let Err(error) = fs::rename(&path, &aside) {
+                tracing::warn!(path = %path.display(), %error, "cannot put a damaged file aside");
+            }
+            StoreError::Object { path, source }
+        })
     }
 
     fn put(&self, file: NamedTempFile, path: &Path) -> Result<(), StoreError> {
