@@ -7,6 +7,7 @@
 pub mod artifact;
 pub mod call;
 pub mod decider;
+pub mod http;
 pub mod message;
 pub mod metrics;
 pub mod nats;

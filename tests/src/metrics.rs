@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::PATIENCE;
+use crate::http::Request;
 
 /// One scrape.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +24,8 @@ struct Sample {
 impl Metrics {
     /// Fetches `/metrics` from an admin address.
     pub fn scrape(admin: SocketAddr) -> Result<Self> {
-        let (status, body) = get(admin, "/metrics")?;
+        let response = Request::new(admin, "GET", "/metrics").send()?;
+        let (status, body) = (response.status, response.text());
         ensure!(status == 200, "/metrics answered {status}: {body}");
         Self::parse(&body)
     }
@@ -100,31 +100,6 @@ fn sample(line: &str) -> Result<Sample> {
         labels: found,
         value: value.parse()?,
     })
-}
-
-/// A GET over HTTP/1.1: status and body.
-pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an HTTP response")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .context("an HTTP status")?;
-    ensure!(
-        !head
-            .to_ascii_lowercase()
-            .contains("transfer-encoding: chunked"),
-        "a chunked body, which this reader does not join"
-    );
-    Ok((status, body.to_owned()))
 }
 
 #[cfg(test)]

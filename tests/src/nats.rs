@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
 
 use crate::artifact::repository;
 use crate::process::Process;
 
-/// A nats-server without JetStream, on 127.0.0.1.
+/// A nats-server on 127.0.0.1, without JetStream unless it is asked for.
 ///
 /// Which release: `$NATS_SERVER_BIN`, or what `scripts/bootstrap` left in `.local/bin`; with `SIGBOX_TEST_NATS=2.9`
 /// the oldest supported one.
@@ -18,6 +19,8 @@ pub struct NatsServer {
     binary: PathBuf,
     process: Process,
     port: u16,
+    /// Where JetStream keeps its streams.
+    store: Option<TempDir>,
 }
 
 impl NatsServer {
@@ -35,12 +38,22 @@ impl NatsServer {
         oldest_supported().ok().map(Self::start_binary).transpose()
     }
 
+    /// Starts a server with JetStream, of the current release: tables want 2.10.
+    pub fn start_jetstream() -> Result<Self> {
+        Self::start_with(current(), Some(TempDir::new()?))
+    }
+
     fn start_binary(binary: PathBuf) -> Result<Self> {
-        let (process, port) = launch(&binary, "-1")?;
+        Self::start_with(binary, None)
+    }
+
+    fn start_with(binary: PathBuf, store: Option<TempDir>) -> Result<Self> {
+        let (process, port) = launch(&binary, "-1", store.as_ref())?;
         Ok(Self {
             binary,
             process,
             port,
+            store,
         })
     }
 
@@ -72,7 +85,7 @@ impl NatsServer {
     /// Starts a stopped server again on the port that it had.
     pub fn restart(&mut self) -> Result<()> {
         self.stop()?;
-        (self.process, _) = launch(&self.binary, &self.port.to_string())?;
+        (self.process, _) = launch(&self.binary, &self.port.to_string(), self.store.as_ref())?;
         Ok(())
     }
 }
@@ -95,9 +108,15 @@ fn oldest_supported() -> Result<PathBuf> {
     Ok(binary)
 }
 
-fn launch(binary: &PathBuf, port: &str) -> Result<(Process, u16)> {
+fn launch(binary: &PathBuf, port: &str, store: Option<&TempDir>) -> Result<(Process, u16)> {
     let mut command = Command::new(binary);
     command.args(["--addr", "127.0.0.1", "--port", port]);
+    if let Some(store) = store {
+        command
+            .arg("--jetstream")
+            .arg("--store_dir")
+            .arg(store.path());
+    }
     let process =
         Process::spawn("nats-server", &mut command).context("run scripts/bootstrap test")?;
     let listening = "Listening for client connections on 127.0.0.1:";

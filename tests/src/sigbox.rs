@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::artifact::workspace_binary;
-use crate::metrics::{self, Metrics};
+use crate::http::Request;
+use crate::metrics::Metrics;
 use crate::phone::Phone;
 use crate::poll;
 use crate::process::Process;
@@ -127,8 +128,11 @@ impl Setup {
     /// The file's text.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
+        // Those without a name are at the top of the file.
         for (section, keys) in &self.sections {
-            text.push_str(&format!("[{section}]\n"));
+            if !section.is_empty() {
+                text.push_str(&format!("[{section}]\n"));
+            }
             for (key, value) in keys {
                 text.push_str(&format!("{key} = {value}\n"));
             }
@@ -233,7 +237,35 @@ impl Sigbox {
 
     /// GETs a path of the admin server: status and body.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        metrics::get(self.admin, path)
+        let response = self.http("GET", path).send()?;
+        Ok((response.status, response.text()))
+    }
+
+    /// A request to the admin server.
+    pub fn http(&self, method: &str, path: &str) -> Request {
+        Request::new(self.admin, method, path)
+    }
+
+    /// Pushes a table and returns once it counts.
+    pub fn push_csv(&self, table: &str, kind: &str, csv: &str) -> Result<Value> {
+        let path = format!("/api/v1/tables/{table}?kind={kind}");
+        let pushed = self
+            .http("PUT", &path)
+            .body("text/csv", csv)
+            .send()?
+            .json()?;
+        ensure!(pushed["state"] == "active", "{pushed}");
+        Ok(pushed)
+    }
+
+    /// Where the admin server listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
     }
 
     /// Replaces the configuration file; [`Sigbox::signal`] with SIGHUP makes the proxy read it.

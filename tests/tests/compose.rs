@@ -108,7 +108,8 @@ fn every_command_of_compose_runs_and_stops() -> Result<()> {
     })?;
 
     // The proxy is healthy, and a call to a blocked prefix is refused by whichever decider gets it.
-    assert_eq!(e2e::metrics::get(admin, "/readyz")?.0, 200);
+    let ready = e2e::http::Request::new(admin, "GET", "/readyz").send()?;
+    assert_eq!(ready.status, 200);
     e2e::poll::until("a connection to NATS", || {
         let metrics = e2e::Metrics::scrape(admin)?;
         let all = metrics.sum("sigbox_shards", &[]);

@@ -487,7 +487,8 @@ impl Registry {
                 .filter(|sha256| !kept.contains(sha256));
             replica.forget(gone);
         }
-        self.store.write_manifest(&tables.manifest, std::iter::empty())?;
+        self.store
+            .write_manifest(&tables.manifest, std::iter::empty())?;
         self.take(tables);
         Ok(true)
     }

@@ -1,0 +1,191 @@
+//! Tables of several nodes on one NATS.
+
+use anyhow::{Context, Result, ensure};
+use e2e::{NatsServer, Setup, Sigbox, poll};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const RATES: &str = "/api/v1/tables/rates";
+
+struct Node {
+    setup: Setup,
+    _data: TempDir,
+}
+
+impl Node {
+    fn new(name: &str, nats: &NatsServer) -> Result<Self> {
+        let data = TempDir::new()?;
+        let setup = Setup::new(&nats.url())
+            .set("", "node", &format!("{name:?}"))
+            .set("data", "dir", &format!("{:?}", data.path()))
+            .set("tables", "replicate", "true")
+            .fall_back_to_status(404);
+        Ok(Self { setup, _data: data })
+    }
+
+    /// Starts it and returns once it shares its tables.
+    fn start(&self) -> Result<Sigbox> {
+        let sigbox = self.setup.start()?;
+        sigbox.wait_for_log("that tables are replicated", |record| {
+            (record["message"] == "tables are replicated").then_some(())
+        })?;
+        Ok(sigbox)
+    }
+}
+
+fn wait_for_revision(sigbox: &Sigbox, revision: u64) -> Result<()> {
+    let path = format!("/api/v1/status?min_version={revision}&wait=8s");
+    sigbox.http("GET", &path).send()?.expect(200).map(drop)
+}
+
+fn rows(sigbox: &Sigbox) -> Result<String> {
+    Ok(sigbox.http("GET", &format!("{RATES}/rows")).send()?.text())
+}
+
+fn push(sigbox: &Sigbox, prefix: &str) -> Result<Value> {
+    sigbox.push_csv("rates", "prefixes", &format!("prefix\n{prefix}\n"))
+}
+
+#[test]
+fn a_push_to_one_node_counts_on_all_and_on_those_that_come_later() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let (first, second, third) = (
+        Node::new("a", &nats)?,
+        Node::new("b", &nats)?,
+        Node::new("c", &nats)?,
+    );
+    let (a, b) = (first.start()?, second.start()?);
+    push(&a, "1")?;
+    wait_for_revision(&b, 1)?;
+    ensure!(rows(&b)? == rows(&a)?);
+    push(&b, "2")?;
+    wait_for_revision(&a, 2)?;
+    ensure!(rows(&a)? == "{\"prefix\":\"2\"}\n");
+    let c = third.start()?;
+    wait_for_revision(&c, 2)?;
+    ensure!(rows(&c)? == "{\"prefix\":\"2\"}\n");
+    // Everybody knows who has it.
+    for node in [&a, &b, &c] {
+        poll::until("three nodes with revision 2", || {
+            let nodes = node.http("GET", "/api/v1/nodes").send()?.expect(200)?;
+            let members = nodes["members"].as_array().context("members")?;
+            let all = members
+                .iter()
+                .filter(|member| member["revision"] == 2 && member["current"] == true);
+            Ok((all.count() == 3).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_node_that_was_away_catches_up() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let (first, second) = (Node::new("a", &nats)?, Node::new("b", &nats)?);
+    let (a, mut b) = (first.start()?, second.start()?);
+    push(&a, "1")?;
+    wait_for_revision(&b, 1)?;
+    b.kill()?;
+    push(&a, "2")?;
+    let b = second.start()?;
+    wait_for_revision(&b, 2)?;
+    ensure!(rows(&b)? == "{\"prefix\":\"2\"}\n");
+    Ok(())
+}
+
+#[test]
+fn without_nats_calls_go_on_and_changes_are_refused() -> Result<()> {
+    let mut nats = NatsServer::start_jetstream()?;
+    let node = Node::new("a", &nats)?;
+    let a = node.start()?;
+    push(&a, "1")?;
+    nats.stop()?;
+    let refused = a
+        .http("PUT", RATES)
+        .body("text/csv", "prefix\n2\n")
+        .send()?
+        .expect(503)?;
+    ensure!(
+        refused["type"] == "urn:sigbox:problem:replication",
+        "{refused}"
+    );
+    ensure!(rows(&a)? == "{\"prefix\":\"1\"}\n");
+    nats.restart()?;
+    poll::until("a push that is taken", || {
+        let pushed = a
+            .http("PUT", RATES)
+            .body("text/csv", "prefix\n2\n")
+            .send()?;
+        Ok((pushed.status == 200).then_some(()))
+    })
+}
+
+#[test]
+fn a_node_without_nats_starts_with_what_it_had() -> Result<()> {
+    let mut nats = NatsServer::start_jetstream()?;
+    let node = Node::new("a", &nats)?;
+    let mut a = node.start()?;
+    push(&a, "1")?;
+    a.terminate()?;
+    nats.stop()?;
+    let a = node.setup.start()?;
+    ensure!(rows(&a)? == "{\"prefix\":\"1\"}\n");
+    Ok(())
+}
+
+#[test]
+fn pushes_to_two_nodes_at_once_are_all_kept() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let (first, second) = (Node::new("a", &nats)?, Node::new("b", &nats)?);
+    let (a, b) = (first.start()?, second.start()?);
+    std::thread::scope(|scope| {
+        let pushes: Vec<_> = (0..12)
+            .map(|number| {
+                let node = if number % 2 == 0 { &a } else { &b };
+                scope.spawn(move || {
+                    let table = format!("t{}", number / 2);
+                    node.push_csv(&table, "prefixes", &format!("prefix,by\n1,{number}\n"))
+                })
+            })
+            .collect();
+        pushes.into_iter().try_for_each(|push| {
+            push.join()
+                .map_err(|_| anyhow::anyhow!("a push panicked"))?
+                .map(drop)
+        })
+    })?;
+    wait_for_revision(&a, 12)?;
+    wait_for_revision(&b, 12)?;
+    let tables = |node: &Sigbox| node.http("GET", "/api/v1/tables").send()?.expect(200);
+    let (on_a, on_b) = (tables(&a)?, tables(&b)?);
+    ensure!(on_a["revision"] == 12 && on_a == on_b, "{on_a}\n{on_b}");
+    for table in on_a["tables"].as_array().context("tables")? {
+        ensure!(table["newest"] == 2, "{table}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bucket_that_is_lost_is_filled_again_from_a_node() -> Result<()> {
+    let mut nats = NatsServer::start_jetstream()?;
+    let node = Node::new("a", &nats)?;
+    let mut a = node.start()?;
+    push(&a, "1")?;
+    a.terminate()?;
+    nats.stop()?;
+    // Another server, with nothing in it.
+    let empty = NatsServer::start_jetstream()?;
+    let setup = node
+        .setup
+        .clone()
+        .set("nats", "servers", &format!("{:?}", empty.url()));
+    let a = setup.start()?;
+    a.wait_for_log("that its tables are those of all", |record| {
+        (record["message"] == "the tables of this node are those of all now").then_some(())
+    })?;
+    let b = Node::new("b", &empty)?;
+    let b = b.start()?;
+    wait_for_revision(&b, 1)?;
+    ensure!(rows(&b)? == "{\"prefix\":\"1\"}\n");
+    Ok(())
+}
