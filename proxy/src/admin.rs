@@ -4,7 +4,10 @@
 //! slow a call down. The same runtime is there for other work that must not be done on a shard,
 //! such as name lookups.
 
+mod explain;
 mod health;
+mod limits;
+mod problem;
 mod server;
 
 use std::io;
@@ -12,11 +15,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 pub use health::{Health, Readiness};
+pub use limits::Controls;
 
 use crate::metrics::Metrics;
 
@@ -38,6 +43,19 @@ impl Admin {
         listen: SocketAddr,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        Self::start_with(listen, health, metrics, Router::new())
+    }
+
+    /// The same, serving `api` besides.
+    ///
+    /// # Errors
+    /// As [`Admin::start`].
+    pub fn start_with(
+        listen: SocketAddr,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+        api: Router,
     ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
@@ -61,7 +79,7 @@ impl Admin {
                         }
                     };
                     tokio::select! {
-                        () = server::serve(socket, health, metrics) => {}
+                        () = server::serve(socket, health, metrics, api) => {}
                         _ = stopped => {}
                     }
                 });

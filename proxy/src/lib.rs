@@ -1,11 +1,14 @@
 //! The I/O shell around `sigbox-core`, and the `sigbox` command.
 
 pub mod admin;
+pub mod bans;
 pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod demo;
+pub mod describe;
+pub mod explain;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

@@ -104,11 +104,18 @@ fn sample(line: &str) -> Result<Sample> {
 
 /// A GET over HTTP/1.1: status and body.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    ask(address, "GET", path, "")
+}
+
+/// A request over HTTP/1.1, with a JSON body unless that is empty: status and body.
+pub fn ask(address: SocketAddr, method: &str, path: &str, json: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+        json.len()
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -34,8 +34,13 @@ struct Parts {
 }
 
 /// Serves until it is dropped.
-pub(super) async fn serve(socket: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
-    let router = router(Parts { health, metrics });
+pub(super) async fn serve(
+    socket: TcpListener,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    api: Router,
+) {
+    let router = router(Parts { health, metrics }, api);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Waiting for a slot before accepting leaves the rest in the kernel's queue.
@@ -67,13 +72,14 @@ pub(super) async fn serve(socket: TcpListener, health: Arc<Health>, metrics: Arc
     }
 }
 
-fn router(parts: Parts) -> Router {
+fn router(parts: Parts, api: Router) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(parts)
+        .merge(api)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 async fn healthz() -> &'static str {

@@ -111,7 +111,10 @@ pub(super) async fn connect(
     })
 }
 
-async fn login(options: ConnectOptions, login: &Login) -> Result<ConnectOptions, BusError> {
+pub(super) async fn login(
+    options: ConnectOptions,
+    login: &Login,
+) -> Result<ConnectOptions, BusError> {
     Ok(match login {
         Login::None => options,
         Login::User(user, password) => {
