@@ -70,7 +70,7 @@ pub struct DecisionEvent {
     /// What is done: `route`, `reject`, `redirect`, `pass`. Absent when the caller gave up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// Why local rules decided; there when `outcome` is `fallback`.
+    /// Why local rules decided; there when `outcome` is `fallback` or `cached`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// More about the cause: the refusal of an invalid document, the text of a service error, the rule's name.
@@ -97,6 +97,8 @@ pub enum Outcome {
     Decided,
     /// Local rules.
     Fallback,
+    /// A decider, before: what it had decided for the same key was used again.
+    Cached,
     /// Nobody: the caller gave up first.
     Cancelled,
 }
@@ -107,6 +109,7 @@ impl Outcome {
         match self {
             Self::Decided => "decided",
             Self::Fallback => "fallback",
+            Self::Cached => "cached",
             Self::Cancelled => "cancelled",
         }
     }

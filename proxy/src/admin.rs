@@ -12,13 +12,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 pub use health::{Health, Readiness};
 
-use crate::api::Api;
 use crate::metrics::Metrics;
 
 /// The running server and its runtime. Dropping it stops both.
@@ -39,7 +39,19 @@ impl Admin {
         listen: SocketAddr,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
-        api: Option<Api>,
+    ) -> io::Result<Self> {
+        Self::start_with(listen, health, metrics, Router::new())
+    }
+
+    /// The same, serving `api` besides.
+    ///
+    /// # Errors
+    /// As [`Admin::start`].
+    pub fn start_with(
+        listen: SocketAddr,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+        api: Router,
     ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;

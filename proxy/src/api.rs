@@ -7,6 +7,8 @@ mod access;
 mod audit;
 mod conditional;
 mod events;
+mod explain;
+mod limits;
 mod problem;
 mod query;
 mod rows;
@@ -22,6 +24,7 @@ use axum::routing::{get, post};
 
 pub use access::{Access, Caller};
 pub use audit::{Audit, Record};
+pub use limits::Controls;
 pub use problem::Problem;
 
 use crate::admin::Health;
@@ -41,6 +44,8 @@ pub struct Api {
     pub tables: Arc<Registry>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// Limits, bans, rules.
+    pub controls: Controls,
     /// Asks for a reload of the configuration; the answer comes back by the sender.
     pub reload: Reload,
 }
@@ -101,6 +106,12 @@ pub const ROUTES: &[Operation] = &[
     operation("POST", "/api/v1/reload", Scope::Admin),
     operation("GET", "/api/v1/events", Scope::Read),
     operation("GET", "/api/v1/audit", Scope::Read),
+    operation("GET", "/api/v1/limits", Scope::Read),
+    operation("GET", "/api/v1/bans", Scope::Read),
+    operation("POST", "/api/v1/bans", Scope::Limits),
+    operation("DELETE", "/api/v1/bans/{*source}", Scope::Limits),
+    operation("POST", "/api/v1/explain", Scope::Read),
+    operation("POST", "/api/v1/simulate", Scope::Read),
     operation("GET", "/openapi.json", Scope::Read),
 ];
 
@@ -135,6 +146,7 @@ pub fn router(api: Api) -> Router {
         .route("/audit", get(status::audit));
     Router::new()
         .nest("/api/v1", v1)
+        .merge(api.controls.clone().router())
         .route("/openapi.json", get(status::openapi))
         .route_layer(from_fn_with_state(api.clone(), access::guard))
         .fallback(problem::not_found)

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod inbox;
 mod notices;
 mod pending;
+mod simulate;
 mod subjects;
 mod trouble;
 mod window;
@@ -32,6 +33,7 @@ use async_nats::connection::State;
 use async_nats::{Client, Event, Message, Statistics, Subscriber};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
+use sigbox_contracts::decision::CacheHint;
 use sigbox_contracts::{Limits, Slug};
 use sigbox_core::{Class, FallbackCause, Instant, Listener, Plan, Suspended, Token};
 use sigbox_wire::is_emergency;
@@ -40,6 +42,7 @@ use tokio::task::unconstrained;
 
 pub use connect::BusError;
 pub(crate) use connect::login;
+pub use simulate::{SimulatedAnswer, simulate};
 
 use self::answer::Said;
 use self::breaker::Verdict;
@@ -113,6 +116,8 @@ pub struct Answer {
     pub verdict: Reply,
     /// What else it said; present for queries that were open, when events tell of decisions.
     pub answered: Option<Answered>,
+    /// That it may be used again, if it says so.
+    pub cache: Option<CacheHint>,
 }
 
 /// What an answer means for the transaction.
@@ -280,9 +285,14 @@ impl Bus {
                 token,
                 verdict,
                 answered: None,
+                cache: None,
             });
         }
-        let (said, reasons) = answer::read(message, &self.limits, context);
+        let answer::Read {
+            said,
+            reasons,
+            cache,
+        } = answer::read(message, &self.limits, context);
         if let Said::Extend(by) = said {
             if let Some(subject) = self.pending.extend(token, now + by.min(self.max_wait)) {
                 self.subjects.extended(subject);
@@ -291,6 +301,7 @@ impl Bus {
                 token,
                 verdict: Reply::Extend(by),
                 answered: None,
+                cache: None,
             });
         }
         let open = self.pending.take(token)?;
@@ -322,6 +333,7 @@ impl Bus {
             token,
             verdict: Reply::Final(result),
             answered,
+            cache,
         })
     }
 

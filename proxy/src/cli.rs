@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod interrupt;
 mod run;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Check(Check),
     /// Place one call over UDP and draw its ladder
     Call(Box<call::Call>),
+    /// Ask a running node what it would do with a request, and why
+    Simulate(Box<simulate::Simulate>),
     /// See every way a call can be decided, on a system of its own on loopback
     Demo(demo::Demo),
 }
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args.file.config, args.log_format),
         Command::Check(args) => check::check(&args.file.config),
         Command::Call(args) => call::call(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Demo(args) => demo::demo(args),
     }
 }

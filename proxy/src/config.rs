@@ -5,6 +5,7 @@
 //! `docs/configuration.md` is the page for people; its tables are checked against [`KEYS`].
 
 mod admin;
+mod bans;
 mod check;
 mod condition;
 mod decide;
@@ -12,12 +13,15 @@ mod diagnostic;
 mod keys;
 mod listen;
 mod nats;
+mod rate_limit;
 mod reader;
 mod reload;
 mod rules;
+mod schedule;
 mod secrets;
 mod sections;
 mod suggest;
+mod tables;
 mod value;
 
 use std::net::SocketAddr;
@@ -28,6 +32,7 @@ use std::time::Duration;
 use sigbox_contracts::{Prefix, Slug};
 use sigbox_core::{Listener, Settings, Transport};
 
+pub use bans::BanPolicy;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use keys::{Holds, KEYS, Key};
 
@@ -57,6 +62,8 @@ pub struct Config {
     pub log: Log,
     /// Which events are published.
     pub events: Events,
+    /// Who may be banned.
+    pub bans: BanPolicy,
     /// What happens when there is more to do than time or memory.
     pub overload: Overload,
     /// Threads, queues, sockets, draining.
@@ -296,6 +303,8 @@ pub struct Runtime {
     pub udp_receive_buffer: usize,
     /// Bytes asked for in each UDP socket's send buffer.
     pub udp_send_buffer: usize,
+    /// Whether the file is read again when it changes.
+    pub watch: bool,
 }
 
 impl Config {

@@ -2,11 +2,14 @@
 
 pub mod admin;
 pub mod api;
+pub mod bans;
 pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod demo;
+pub mod describe;
+pub mod explain;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

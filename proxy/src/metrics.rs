@@ -6,6 +6,7 @@
 mod collector;
 mod histogram;
 mod process;
+mod rate_limits;
 mod receive_buffers;
 mod shard;
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -22,10 +24,15 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use sigbox_core::Counters;
 
+use rate_limits::{RateLimitCollector, RateLimited};
+
 pub use histogram::{BUCKETS_MS, Histogram};
 pub(crate) use process::resident_bytes;
 pub(crate) use receive_buffers::ReceiveBuffers;
 pub use shard::{ShardCounter, ShardMetrics};
+
+use crate::bans::Bans;
+use crate::config::Config;
 
 /// The content type of [`Metrics::render`]: the OpenMetrics text format, which Prometheus reads.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,6 +63,7 @@ pub struct Metrics {
     query_limit: Family<SubjectLabels, Gauge>,
     breaker_transitions: Family<TransitionLabels, Counter>,
     reloads: Family<ResultLabel, Counter>,
+    rate_limits: Arc<OnceLock<RateLimited>>,
 }
 
 /// The shards that have registered.
@@ -181,6 +189,8 @@ impl Metrics {
         );
         registry.register("reloads", "Configuration reloads", reloads.clone());
         registry.register_collector(Box::new(Arc::clone(&shards)));
+        let rate_limits = Arc::default();
+        registry.register_collector(Box::new(RateLimitCollector(Arc::clone(&rate_limits))));
         Self {
             registry: all,
             shards,
@@ -189,6 +199,7 @@ impl Metrics {
             query_limit,
             breaker_transitions,
             reloads,
+            rate_limits,
         }
     }
 
@@ -214,6 +225,12 @@ impl Metrics {
             .log_dropped
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(LogDrops(Box::new(read)));
+    }
+
+    /// The configuration whose limits are shown, and the bans; only the first call counts.
+    pub(crate) fn set_rate_limits(&self, config: Arc<ArcSwap<Config>>, bans: Arc<Bans>) {
+        // A node starts once.
+        let _ = self.rate_limits.set(RateLimited { config, bans });
     }
 
     /// The sockets whose receive buffers are looked at; only the first call counts.

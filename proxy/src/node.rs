@@ -7,6 +7,7 @@ mod bind;
 mod lookup;
 mod precedence;
 mod signals;
+mod watch;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
+use arc_swap::ArcSwap;
 use sigbox_core::Counters;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +24,11 @@ use tracing::{error, info, warn};
 
 pub use bind::BindError;
 
+use self::watch::Watch;
+
 use crate::admin::{Admin, Health};
-use crate::api::{Access, Api, Audit};
+use crate::api::{self, Access, Api, Audit, Controls};
+use crate::bans::{self, Bans};
 use crate::config::{Config, Severity};
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
@@ -90,7 +95,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> NodeError {
 }
 
 /// Runs a node until it is told to stop: SIGTERM or SIGINT drain it, SIGHUP reads the configuration
-/// again. `log_drops` reads how many log lines were dropped.
+/// again, and so does a change of the file if it is watched. `log_drops` reads how many log lines were dropped.
 ///
 /// # Errors
 /// [`NodeError`] when it cannot start or a shard died. A drained node is `Ok`.
@@ -109,13 +114,22 @@ pub fn run(
     };
     let mut node = Node::start(config)?;
     node.metrics.set_log_drops(log_drops);
-    runtime.block_on(signals.serve(&mut node))
+    let watch = node.config.runtime.watch.then(|| {
+        let path = &node.config.path;
+        Watch::start(path)
+            .inspect_err(|error| warn!(path = %path.display(), %error, "cannot watch the configuration file; SIGHUP reads it again"))
+            .ok()
+    });
+    runtime.block_on(signals.serve(&mut node, watch.flatten()))
 }
 
 /// A running node. Dropping it does not stop its shards; [`Node::drain`] does.
 #[derive(Debug)]
 pub struct Node {
     config: Config,
+    /// The same, for those who look at it.
+    live: Arc<ArcSwap<Config>>,
+    bans: Arc<Bans>,
     listeners: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -155,6 +169,15 @@ impl Node {
         metrics.set_receive_buffers(buffers);
         let ready_without_nats = config.admin.ready_without_nats;
         let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
+        let clock = Clock::start();
+        let bans = Arc::new(Bans::new(config.bans.clone()));
+        let live = Arc::new(ArcSwap::from_pointee(config.clone()));
+        metrics.set_rate_limits(live.clone(), bans.clone());
+        let controls = Controls {
+            config: live.clone(),
+            bans: bans.clone(),
+            clock,
+        };
         let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| channels(config.runtime.shard_queue))
             .unzip();
@@ -177,19 +200,24 @@ impl Node {
             ),
             tables: tables.clone(),
             health: health.clone(),
+            controls,
             reload,
         };
+        let api = api::router(api);
         let address = config.admin.listen;
-        let admin = Admin::start(address, health.clone(), metrics.clone(), Some(api))
+        let admin = Admin::start_with(address, health.clone(), metrics.clone(), api)
             .map_err(|source| NodeError::Admin { address, source })?;
         if let (Some(replica), Some(replicas)) = (replica, replicas) {
             let (nats, registry) = (config.nats.clone(), tables.clone());
             admin.handle().spawn(replica.run(nats, replicas, registry));
         }
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
+        let (wanted_bans, wanted) = bans::channel();
+        let serve_bans = bans.clone().serve(wanted, move || clock.now());
+        admin.handle().spawn(serve_bans);
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
-        let (steer, clock, process) = (Steer::new(shards), Clock::start(), random::<8>()?);
+        let (steer, process) = (Steer::new(shards), random::<8>()?);
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
@@ -212,6 +240,8 @@ impl Node {
                 counters,
                 shared: metrics.clone(),
                 health: health.clone(),
+                bans: bans.clone(),
+                wanted_bans: wanted_bans.clone(),
                 memory: memory.clone(),
             };
             let (started, start) = oneshot::channel();
@@ -253,6 +283,8 @@ impl Node {
             shards: handles,
             ends,
             running: shards,
+            live,
+            bans,
             config,
             tables,
             reloads,
@@ -297,6 +329,8 @@ impl Node {
         config.set_bound(&self.listeners);
         self.config = config;
         let shared = Arc::new(self.config.clone());
+        self.bans.set_policy(shared.bans.clone());
+        self.live.store(shared.clone());
         tell(&self.shards, || Control::Reload(shared.clone()));
         let tables = self.tables.clone();
         self.admin

@@ -8,6 +8,7 @@ mod admission;
 mod clock;
 mod datagrams;
 mod drain;
+mod lag;
 mod output;
 mod parts;
 mod socket;
@@ -23,8 +24,9 @@ use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use sigbox_contracts::decision::CacheHint;
 use sigbox_contracts::event::NodeState;
-use sigbox_core::{Core, Flow, Input, Instant, ListenerId, Outputs, Token, Transport};
+use sigbox_core::{Core, Flow, Input, Instant, ListenerId, Outputs, Plan, Token, Transport};
 use sigbox_wire::Begins;
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
@@ -37,9 +39,11 @@ pub use steer::Steer;
 use self::admission::{Admission, Change, Fate, Waiting};
 use self::datagrams::Received;
 use self::drain::Drain;
+use self::lag::Lag;
 use self::output::Failed;
 use self::socket::{Side, Socket};
 use self::steer::Course;
+use crate::bans::{Bans, Wanted};
 use crate::bus::{Bus, BusError, Incoming, Link, Reply};
 use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
@@ -89,6 +93,10 @@ pub struct Shard {
     waits_for_deciders: bool,
     memory: Arc<MemoryGuard>,
     tables: Arc<Tables>,
+    bans: Arc<Bans>,
+    wanted_bans: mpsc::Sender<Wanted>,
+    /// How far it is behind, for limits that follow that.
+    lag: Lag,
     received: Received,
     /// What failed while outputs were carried out; the core hears of it afterwards.
     failed: VecDeque<Failed>,
@@ -156,6 +164,9 @@ impl Shard {
             waits_for_deciders: config.settings.rules.need_deciders(),
             memory: parts.memory,
             tables: parts.tables,
+            bans: parts.bans,
+            wanted_bans: parts.wanted_bans,
+            lag: Lag::new(config.settings.rate_limits.follow_lag(), origin),
             received: Received::new(),
             failed: VecDeque::new(),
             lost: Vec::new(),
@@ -192,6 +203,7 @@ impl Shard {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.begin_turn();
         let mut again = self.poll_control(cx);
         self.fail_lost_queries();
         again |= self.poll_bus(cx);
@@ -200,6 +212,7 @@ impl Shard {
         again |= self.admit_waiting();
         again |= self.poll_timer(cx);
         self.check_drained();
+        self.end_turn();
         if self.drain == Drain::Stopped {
             return Poll::Ready(());
         }
@@ -241,6 +254,7 @@ impl Shard {
             .set_limits(config.overload.queue, config.overload.max_wait);
         self.waits_for_deciders = config.settings.rules.need_deciders();
         self.events = config.events;
+        self.lag.follow(config.settings.rate_limits.follow_lag());
         self.bus.reload(config);
         self.feed(Input::Reload(output::core_settings(config)));
     }
@@ -264,6 +278,9 @@ impl Shard {
                     };
                     let token = answer.token;
                     self.answered = answer.answered;
+                    if let (Some(hint), Reply::Final(Ok(plan))) = (answer.cache, &answer.verdict) {
+                        self.remember(token, &hint, plan);
+                    }
                     match answer.verdict {
                         Reply::Final(answer) => self.feed(Input::Decision { token, answer }),
                         Reply::Extend(by) => self.feed(Input::Extend { token, by }),
@@ -273,6 +290,17 @@ impl Shard {
             }
         }
         true
+    }
+
+    /// Keeps a decision that its decider says may be used again.
+    fn remember(&self, token: Token, hint: &CacheHint, plan: &Plan) {
+        let now = self.clock.now();
+        let Some(suspended) = self.core.suspended(now, token) else {
+            return;
+        };
+        let until = now + Duration::from_millis(hint.ttl_ms);
+        let (cache, plan) = (&self.core.settings().cache, Arc::new(plan.clone()));
+        cache.put(now, suspended.tenant, hint.key.as_bytes(), plan, until);
     }
 
     fn fail_lost_queries(&mut self) {
@@ -346,6 +374,10 @@ impl Shard {
     }
 
     fn on_datagram(&mut self, listener: ListenerId, peer: SocketAddr, bytes: &[u8], is_busy: bool) {
+        // Whatever it is: what is under way, too.
+        if self.bans.holds(peer.ip(), self.now) {
+            return self.metrics.add(ShardCounter::UdpDropBanned);
+        }
         match self.steer.course(self.index, bytes) {
             Course::Here => self.take_in(listener, peer, bytes, is_busy),
             Course::KeepAlive => self.metrics.add(ShardCounter::UdpKeepAlives),

@@ -19,7 +19,7 @@ fn node() -> Node {
     let metrics = Arc::new(Metrics::new("edge-1"));
     let health = Arc::new(Health::new(1, false, Arc::clone(&metrics)));
     let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let admin = Admin::start(listen, Arc::clone(&health), metrics, None).unwrap();
+    let admin = Admin::start(listen, Arc::clone(&health), metrics).unwrap();
     Node { health, admin }
 }
 
@@ -122,5 +122,5 @@ fn a_port_that_is_taken_is_an_error() {
     let node = node();
     let metrics = Arc::new(Metrics::new("edge-2"));
     let health = Arc::new(Health::new(1, true, Arc::clone(&metrics)));
-    assert!(Admin::start(node.admin.address(), health, metrics, None).is_err());
+    assert!(Admin::start(node.admin.address(), health, metrics).is_err());
 }

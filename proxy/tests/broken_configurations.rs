@@ -72,6 +72,93 @@ servers = ["127.0.0.1:4222", "http://127.0.0.1:4222", "nats://a:b@127.0.0.1:4222
 }
 
 #[test]
+fn limits_schedules_and_what_rules_say_about_them() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[limits]
+never_ban = "everybody"
+
+[[limit]]
+key = "source"
+rate = 5
+
+[[limit]]
+name = "calls"
+key = ["source/200", "users"]
+rate = 0
+
+[[limit]]
+name = "calls"
+algorithm = "tail_drop"
+rate = 5
+
+[[limit]]
+name = "early"
+algorithm = "random_early"
+rate = 5
+low = 0.9
+high = 0.5
+ban_s = 5
+
+[[limit]]
+name = "lag"
+algorithm = "adaptive"
+key = "source"
+action = "reject"
+reason = "Busy"
+
+[[limit]]
+name = "far"
+rate = 5
+action = "redirect"
+
+[[limit]]
+name = "quiet"
+rate = 5
+action = "drop"
+status = 503
+
+[[schedule]]
+name = "office"
+time_zone = "Berlin"
+weekly = ["mo-fr 08:00-18:00", "mon 18:00"]
+holidays = { "Christmas" = "25-12" }
+exceptions = "2026-12-24"
+
+[[schedule]]
+name = "never"
+
+[[rule]]
+limit = "call"
+schedule = "offices"
+time = "08:00-18:00"
+identity = "alice"
+not = { action = "ask", metod = "INVITE" }
+any = [{}, "INVITE"]
+action = "cached"
+
+[[rule]]
+action = "cached"
+key = "{from}|{user"
+seconds = 5
+
+[[rule]]
+time_zone = "Europe/Berlin"
+action = "ban"
+status = 403
+
+[[fallback]]
+limit = "calls"
+action = "ban"
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
 fn rules() {
     let printed = report(
         r#"

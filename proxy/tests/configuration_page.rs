@@ -42,6 +42,7 @@ fn tables() -> String {
         let title = match section {
             "" => "At the top of the file".to_owned(),
             "rule" => "`[[rule]]` and `[[fallback]]`".to_owned(),
+            list @ ("limit" | "schedule") => format!("`[[{list}]]`"),
             "sip.listen" => "`sip.listen` as a table".to_owned(),
             section => format!("`[{section}]`"),
         };
@@ -116,4 +117,36 @@ fn the_page_s_own_examples_can_run() {
         examples += 1;
     }
     assert!(examples >= 2);
+}
+
+#[test]
+fn examples_of_rules_and_limits_can_run_and_nothing_is_odd_about_them() {
+    for name in ["rules.md", "limits.md"] {
+        let text = std::fs::read_to_string(page().with_file_name(name)).unwrap();
+        let mut whole = "[sip]\nlisten = \"udp:127.0.0.1:5060\"\n".to_owned();
+        for block in text.split("```toml\n").skip(1) {
+            whole += block.split("```").next().unwrap();
+        }
+        if !whole.contains("[[fallback]]") {
+            whole += "[[fallback]]\naction = \"reject\"\nstatus = 503\n";
+        }
+        match Config::parse(Path::new(name), &whole) {
+            Ok(config) => assert!(config.warnings.is_empty(), "{}", config.warnings),
+            Err(report) => panic!("{report}"),
+        }
+    }
+}
+
+/// The same examples in the file to start from, with what is commented out in force.
+#[test]
+fn what_the_example_has_commented_out_could_run() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigbox.example.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("#: ").expect("something commented out");
+    let rest = format!("#: {rest}")
+        .replace("#: ", "")
+        .replace("#:\n", "\n");
+    if let Err(report) = Config::parse(&path, &format!("{before}{rest}")) {
+        panic!("{report}");
+    }
 }

@@ -102,6 +102,13 @@ fn sample(line: &str) -> Result<Sample> {
     })
 }
 
+/// A request over HTTP/1.1, with a JSON body unless that is empty: status and body.
+pub fn ask(address: SocketAddr, method: &str, path: &str, json: &str) -> Result<(u16, String)> {
+    let request = Request::new(address, method, path).body("application/json", json);
+    let response = request.send()?;
+    Ok((response.status, response.text()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

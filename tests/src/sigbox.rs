@@ -258,14 +258,36 @@ impl Sigbox {
         Ok(pushed)
     }
 
-    /// Where the admin server listens.
+    /// Ends the process at once.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Asks the admin server, with a JSON body: status and the JSON of the answer, null when it has none.
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let (status, answer) = crate::metrics::ask(self.admin, method, path, &body)?;
+        let answer = match answer.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).with_context(|| format!("no JSON: {text}"))?,
+        };
+        Ok((status, answer))
+    }
+
+    /// Its admin address.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
 
-    /// Ends the process at once.
-    pub fn kill(&mut self) -> Result<()> {
-        self.process.kill()
+    /// Puts another file into the place of the configuration file, as editors do.
+    pub fn replace(&self, config: &str) -> Result<()> {
+        let new = self.files.path().join("sigbox.toml.new");
+        fs::write(&new, config)?;
+        fs::rename(new, self.files.path().join("sigbox.toml")).context("the configuration file")
     }
 
     /// Replaces the configuration file; [`Sigbox::signal`] with SIGHUP makes the proxy read it.

@@ -37,6 +37,7 @@ pub struct Core {
     store: Store,
     suspended: Waiting,
     answered_at: Option<Instant>,
+    lag: Duration,
     draining: bool,
     /// The message at hand is one there is no time for.
     pub(crate) is_excess: bool,
@@ -88,6 +89,7 @@ impl Core {
             store: Store::new(),
             suspended: Waiting::default(),
             answered_at: None,
+            lag: Duration::ZERO,
             draining: false,
             is_excess: false,
             index: None,
@@ -148,6 +150,8 @@ impl Core {
                 self.recorded = Recorded::by(&settings);
                 self.settings = settings;
             }
+            Input::Lag(lag) => self.lag = lag,
+            Input::WallClock { origin_ms } => self.wall_origin_ms = origin_ms,
             Input::Drain => self.draining = true,
         }
         self.publish_gauges();
@@ -355,6 +359,7 @@ impl Core {
             out,
             suspended: &mut self.suspended,
             answered_at: &mut self.answered_at,
+            lag: self.lag,
             wall_origin_ms: self.wall_origin_ms,
         };
         (env, &mut self.store)

@@ -6,21 +6,28 @@ use std::time::Duration;
 use sigbox_wire::is_emergency;
 
 use crate::clock::Instant;
+use crate::consult::{Consulted, Local};
 use crate::context::{Context, Decision, Phase};
 use crate::counters::Counter;
 use crate::env::Env;
+use crate::final_headers;
 use crate::forward::write_line;
-use crate::header_edits::HeaderEdits;
 use crate::io::{Class, Decided, FallbackCause, Outcome, Output};
 use crate::key::Token;
 use crate::plan::{Plan, Redirect, Reject};
-use crate::rules::{Action, Ask};
+use crate::rules::Ask;
 use crate::secret::Fingerprint;
 use crate::settings::{Redirects, Role};
 
 impl Context {
-    /// A request outside a dialog: the local rules first, then a decider.
-    pub(crate) fn decide(&mut self, env: &mut Env<'_>, class: Class, request: Fingerprint) {
+    /// A request outside a dialog: what the local rules said first, then a decider.
+    pub(crate) fn decide(
+        &mut self,
+        env: &mut Env<'_>,
+        class: Class,
+        request: Fingerprint,
+        consulted: Consulted,
+    ) {
         self.decision = Some(Box::new(Decision {
             id: env.new_id(),
             request,
@@ -32,17 +39,24 @@ impl Context {
             tried: Vec::new(),
             fallback: None,
         }));
-        let settings = env.settings;
-        let rule = settings.rules.first_before(self.message(), &self.flow);
-        match rule.map(|rule| (&rule.action, rule)) {
-            Some((Action::Decide(plan), rule)) => {
-                env.count(Counter::DecidedByRule);
-                self.record(env, Outcome::Rule, plan.action(), Some(&rule.name));
-                self.carry_out(env, plan.clone());
+        match consulted {
+            Consulted::Decide(Local {
+                plan,
+                rule,
+                is_remembered,
+            }) => {
+                let (counter, outcome) = if is_remembered {
+                    (Counter::DecidedRemembered, Outcome::Remembered(None))
+                } else {
+                    (Counter::DecidedByRule, Outcome::Rule)
+                };
+                env.count(counter);
+                self.record(env, outcome, plan.action(), Some(&rule));
+                self.carry_out(env, plan);
             }
-            Some((Action::Ask(ask), _)) => self.ask(env, ask),
-            None if settings.decision.ask.contains(&class) => self.ask(env, &Ask::default()),
-            None => self.fall_back(env, FallbackCause::Pass),
+            Consulted::Ask(ask) => self.ask(env, &ask),
+            _ if env.settings.decision.ask.contains(&class) => self.ask(env, &Ask::default()),
+            _ => self.fall_back(env, FallbackCause::Pass),
         }
     }
 
@@ -172,30 +186,28 @@ impl Context {
     /// Nobody decided: the fallback rules do.
     fn fall_back(&mut self, env: &mut Env<'_>, cause: FallbackCause) {
         self.resume(env);
-        env.count(Counter::DecidedFallback);
         env.count(FALLBACK_COUNTERS[cause.index()]);
-        let settings = env.settings;
-        let rule = settings
-            .rules
-            .first_fallback(self.message(), &self.flow, cause);
-        let plan = rule.and_then(|rule| match &rule.action {
-            Action::Decide(plan) => Some((plan, rule)),
-            Action::Ask(_) => None,
-        });
-        match plan {
-            Some((plan, rule)) => {
-                self.record(
-                    env,
-                    Outcome::Fallback(cause),
-                    plan.action(),
-                    Some(&rule.name),
-                );
+        let tenant = match &self.decision {
+            Some(decision) => decision.tenant.clone(),
+            None => env.settings.tenant.clone(),
+        };
+        let local = env.consult_fallback(self.message(), &self.flow, cause, &tenant);
+        let is_remembered = local.as_ref().is_some_and(|local| local.is_remembered);
+        let (counter, outcome) = if is_remembered {
+            (Counter::DecidedRemembered, Outcome::Remembered(Some(cause)))
+        } else {
+            (Counter::DecidedFallback, Outcome::Fallback(cause))
+        };
+        env.count(counter);
+        match local {
+            Some(Local { plan, rule, .. }) => {
+                self.record(env, outcome, plan.action(), Some(&rule));
                 if env.settings.explain_fallback
                     && let Some(decision) = &mut self.decision
                 {
                     decision.fallback = Some(cause);
                 }
-                self.carry_out(env, plan.clone());
+                self.carry_out(env, plan);
             }
             None if self.best.is_some() => {
                 // Asked again after its routes failed: what they said is a better answer.
@@ -271,30 +283,13 @@ impl Context {
     }
 
     fn reject(&mut self, env: &mut Env<'_>, reject: &Reject) {
-        let mut extra = header_lines(&reject.headers);
-        if let Some(range) = reject.retry_after {
-            write_line(
-                &mut extra,
-                "Retry-After",
-                &env.secret.seconds_between(range).to_string(),
-            );
-        }
+        let mut extra = final_headers::of_reject(reject, env.secret);
         self.explain_fallback(&mut extra);
         self.answer(env, reject.status, reject.reason.as_deref(), &extra);
     }
 
     fn redirect(&mut self, env: &mut Env<'_>, redirect: &Redirect) {
-        let mut extra = header_lines(&redirect.headers);
-        for contact in &redirect.contacts {
-            let mut value = format!("<{}>", contact.uri.text());
-            if let Some(q) = contact.q {
-                value += &format!(";q={}.{:03}", q / 1000, q % 1000);
-            }
-            if let Some(expires) = contact.expires {
-                value += &format!(";expires={expires}");
-            }
-            write_line(&mut extra, "Contact", &value);
-        }
+        let mut extra = final_headers::of_redirect(redirect, None);
         self.explain_fallback(&mut extra);
         self.answer(env, redirect.status, redirect.reason.as_deref(), &extra);
     }
@@ -359,21 +354,6 @@ impl Context {
     }
 }
 
-/// The class a method belongs to.
-pub(crate) fn class_of(method: sigbox_wire::Method<'_>) -> Class {
-    use sigbox_wire::Method;
-    match method {
-        Method::Invite => Class::Invite,
-        Method::Register => Class::Register,
-        Method::Message => Class::Message,
-        Method::Subscribe => Class::Subscribe,
-        Method::Publish => Class::Publish,
-        Method::Options => Class::Options,
-        Method::Refer => Class::Refer,
-        _ => Class::Other,
-    }
-}
-
 /// By [`FallbackCause::index`].
 const FALLBACK_COUNTERS: [Counter; FallbackCause::ALL.len()] = [
     Counter::FallbackTimeout,
@@ -386,16 +366,6 @@ const FALLBACK_COUNTERS: [Counter; FallbackCause::ALL.len()] = [
     Counter::FallbackCapacity,
     Counter::FallbackPass,
 ];
-
-/// The headers of a response made here.
-fn header_lines(headers: &HeaderEdits) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for (name, value) in headers.sets() {
-        write_line(&mut lines, name, value);
-    }
-    lines.extend_from_slice(headers.extra());
-    lines
-}
 
 fn explain(cause: FallbackCause, extra: &mut Vec<u8>) {
     write_line(extra, "X-Sigbox-Fallback", cause.label());

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sigbox_wire::{Message, Reply, Splicer, Via};
 use uuid::{Builder, Uuid};
@@ -28,6 +29,8 @@ pub(crate) struct Env<'a> {
     pub(crate) out: &'a mut Outputs,
     /// Those that are suspended.
     pub(crate) suspended: &'a mut Waiting,
+    /// How far the shard is behind.
+    pub(crate) lag: Duration,
     /// When a call was last answered.
     pub(crate) answered_at: &'a mut Option<Instant>,
     /// Unix time in milliseconds at [`Instant::ZERO`].
@@ -37,6 +40,11 @@ pub(crate) struct Env<'a> {
 impl Env<'_> {
     pub(crate) fn count(&self, counter: Counter) {
         self.counters.add(counter);
+    }
+
+    /// Unix time, in seconds.
+    pub(crate) fn unix_s(&self) -> i64 {
+        i64::try_from((self.wall_origin_ms + self.now.as_millis()) / 1_000).unwrap_or(i64::MAX)
     }
 
     /// Sends what `write` writes; counts it when it is a response.

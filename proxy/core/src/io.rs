@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sigbox_wire::Method;
 use uuid::Uuid;
 
 use crate::flow::Flow;
@@ -60,6 +61,13 @@ pub enum Input<'a> {
     /// New settings; transactions under way keep the plans they have. The listeners must be the
     /// same.
     Reload(Arc<Settings>),
+    /// How far the shard is behind, for limits that follow that.
+    Lag(Duration),
+    /// The system's clock was set: the Unix time in milliseconds at [`Instant::ZERO`](crate::Instant).
+    WallClock {
+        /// The new one.
+        origin_ms: u64,
+    },
     /// Refuse new out-of-dialog requests with 503 and Retry-After from now on.
     Drain,
 }
@@ -101,6 +109,15 @@ pub enum Output {
         ticket: Ticket,
         /// The name, within [`Outputs::bytes`].
         name: Range<usize>,
+    },
+    /// Take nothing from this source any more, for a while.
+    Ban {
+        /// Who sent what was one too many.
+        source: IpAddr,
+        /// For how long.
+        span: Duration,
+        /// The name of the rule or limit.
+        reason: Arc<str>,
     },
     /// A decision was made, by a decider or without one.
     Decided(Box<Decided>),
@@ -183,6 +200,9 @@ pub enum Outcome {
     Decided,
     /// A local rule decided before anyone was asked.
     Rule,
+    /// What a decider had decided before was used again: before anyone was asked, or since nobody
+    /// decided, and why.
+    Remembered(Option<FallbackCause>),
     /// Nobody decided; the fallback rules did.
     Fallback(FallbackCause),
     /// The caller gave up first.
@@ -280,6 +300,20 @@ impl Class {
         Self::Refer,
         Self::Other,
     ];
+
+    /// The class a method belongs to.
+    pub const fn of(method: Method<'_>) -> Self {
+        match method {
+            Method::Invite => Self::Invite,
+            Method::Register => Self::Register,
+            Method::Message => Self::Message,
+            Method::Subscribe => Self::Subscribe,
+            Method::Publish => Self::Publish,
+            Method::Options => Self::Options,
+            Method::Refer => Self::Refer,
+            _ => Self::Other,
+        }
+    }
 
     /// The subject token.
     pub const fn slug(self) -> &'static str {

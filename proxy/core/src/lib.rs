@@ -11,25 +11,32 @@ mod breadth;
 mod cancel;
 mod challenges;
 mod clock;
+mod consult;
 mod context;
 mod core;
 mod counters;
 mod decide;
 mod display_name;
 mod env;
+mod explain;
+mod final_headers;
 mod flow;
 mod forward;
 mod header_edits;
 mod io;
 mod key;
+mod limits;
 mod parties;
 mod plan;
+mod plan_cache;
 mod redirects;
 mod relay;
 mod request;
+mod request_key;
 mod respond;
 mod route_headers;
 mod rules;
+mod schedule;
 mod secret;
 mod segments;
 mod servers;
@@ -39,6 +46,7 @@ mod stateless;
 mod store;
 mod tail;
 mod transaction;
+mod turn_away;
 mod waiting;
 mod wheel;
 
@@ -47,15 +55,23 @@ pub use branch::shard_of_branch;
 pub use self::core::{Core, Suspended};
 pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
+pub use explain::{Explained, LimitSeen, RuleSeen, Seen};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};
 pub use header_edits::{HeaderEdits, Party};
 pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
 pub use key::{BranchToken, Ticket, Token, TransactionKey};
+pub use limits::{Algorithm, AlgorithmError, BanAfter, Fill, Moment, Over, RateLimit, RateLimits};
 pub use plan::{
     Failover, Hop, HopHost, MAX_REASON_BYTES, MAX_ROUTES, Plan, PlanError, Redirect,
     RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,
 };
-pub use rules::{Action, Ask, Condition, HeaderMatch, Rule, Rules, TextMatch};
+pub use plan_cache::PlanCache;
+pub use request_key::{KeyTemplate, RequestPart};
+pub use rules::{
+    Action, Ask, Cached, Condition, DomainMatch, Facts, Found, HeaderMatch, Part, Rule, Rules,
+    TextMatch, UriMatch,
+};
+pub use schedule::{Dated, Days, HoursError, Schedule, Span, Weekly};
 pub use settings::{
     DecisionSettings, Limits, Listener, Records, Redirects, Role, Settings, Timers,
 };

@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 use crate::breadth;
 use crate::challenges::Challenges;
 use crate::clock::Instant;
+use crate::consult::Consulted;
 use crate::context::{Context, Phase, Server};
 use crate::core::Core;
 use crate::counters::Counter;
-use crate::decide::class_of;
 use crate::display_name;
 use crate::env::{Answer, reply_flow};
 use crate::flow::Flow;
 use crate::forward::write_line;
-use crate::io::Outputs;
+use crate::io::{Class, Outputs};
 use crate::key::TransactionKey;
 use crate::parties::Parties;
 use crate::secret::{Fingerprint, Parts};
@@ -31,11 +31,11 @@ const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRI
 
 /// A request as it arrived, and which transaction it belongs to.
 #[derive(Clone, Copy)]
-struct Arrival<'a> {
-    now: Instant,
-    flow: &'a Flow,
-    request: Message<'a>,
-    fingerprint: Fingerprint,
+pub(crate) struct Arrival<'a> {
+    pub(crate) now: Instant,
+    pub(crate) flow: &'a Flow,
+    pub(crate) request: Message<'a>,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Core {
@@ -170,6 +170,9 @@ impl Core {
             request,
             fingerprint,
         } = arrival;
+        if read.to.tag().is_none() && self.is_over_always(arrival, out) {
+            return;
+        }
         let refusal = self.judge(request, read);
         if let Some(Refusal {
             status,
@@ -214,6 +217,11 @@ impl Core {
             self.counters().add(Counter::RejectMerged);
             return self.refuse(arrival, 482, b"", out);
         }
+        let consulted = match id {
+            Some(_) => self.consult(arrival, out),
+            None => Some(Consulted::Nothing),
+        };
+        let Some(consulted) = consulted else { return };
         let timers = self.settings().timers.clone();
         let reliable = flow.transport.is_reliable();
         let invite = request.method() == Method::Invite;
@@ -257,7 +265,7 @@ impl Core {
             context.trying_at = Some(now + timers.trying);
         }
         match id {
-            Some(id) => context.decide(&mut env, class_of(request.method()), id),
+            Some(id) => context.decide(&mut env, Class::of(request.method()), id, consulted),
             None => context.follow_route_set(&mut env, routes.hop(read)),
         }
         self.settle(now, key, context);
@@ -359,6 +367,18 @@ impl Core {
 
     /// Answers without a transaction: the same answer each time the request comes.
     fn refuse(&mut self, arrival: Arrival<'_>, status: u16, extra: &[u8], out: &mut Outputs) {
+        self.refuse_with(arrival, status, None, extra, out);
+    }
+
+    /// The same with a reason phrase of its own.
+    pub(crate) fn refuse_with(
+        &mut self,
+        arrival: Arrival<'_>,
+        status: u16,
+        reason: Option<&str>,
+        extra: &[u8],
+        out: &mut Outputs,
+    ) {
         let Arrival {
             now, flow, request, ..
         } = arrival;
@@ -366,7 +386,7 @@ impl Core {
         let upstream = reply_flow(request.via().ok().as_ref(), flow);
         let answer = Answer {
             status,
-            reason: None,
+            reason,
             fingerprint: arrival.fingerprint,
             extra,
         };

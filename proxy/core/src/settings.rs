@@ -8,6 +8,8 @@ use sigbox_wire::{Host, Uri};
 
 use crate::flow::{ListenerId, Transport};
 use crate::io::Class;
+use crate::limits::RateLimits;
+use crate::plan_cache::PlanCache;
 use crate::rules::Rules;
 
 /// Everything the core can be told.
@@ -35,6 +37,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Local rules.
     pub rules: Rules,
+    /// Limits on requests outside a dialog.
+    pub rate_limits: RateLimits,
+    /// Decisions that may be used again; the same for all shards of a node.
+    pub cache: Arc<PlanCache>,
     /// Which records to emit.
     pub records: Records,
     /// How long a caller is told to wait when the proxy drains, drawn from this range.
@@ -57,6 +63,8 @@ impl Default for Settings {
             decision: DecisionSettings::default(),
             limits: Limits::default(),
             rules: Rules::default(),
+            rate_limits: RateLimits::default(),
+            cache: Arc::default(),
             records: Records::default(),
             retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
             explain_fallback: false,

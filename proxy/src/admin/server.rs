@@ -16,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::health::Health;
-use crate::api::{self, Api};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
 const MAX_CONNECTIONS: usize = 64;
@@ -39,12 +38,9 @@ pub(super) async fn serve(
     socket: TcpListener,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    api: Option<Api>,
+    api: Router,
 ) {
-    let mut router = router(Parts { health, metrics });
-    if let Some(api) = api {
-        router = router.merge(api::router(api));
-    }
+    let router = router(Parts { health, metrics }, api);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Waiting for a slot before accepting leaves the rest in the kernel's queue.
@@ -76,13 +72,14 @@ pub(super) async fn serve(
     }
 }
 
-fn router(parts: Parts) -> Router {
+fn router(parts: Parts, api: Router) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(parts)
+        .merge(api)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 async fn healthz() -> &'static str {

@@ -52,6 +52,13 @@ impl Problem {
         }
     }
 
+    /// A problem that its status says enough about.
+    pub fn of(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or_default();
+        let code = title.to_ascii_lowercase().replace(' ', "-");
+        Self::new(status, &code, title, detail)
+    }
+
     /// Something in the request cannot be read.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::{HeaderName, Message, StatusCode};
+use sigbox_contracts::decision::CacheHint;
 use sigbox_contracts::{Decision, Invalid, Limits, header};
 use sigbox_core::Plan;
 
@@ -40,14 +41,30 @@ impl Said {
     }
 }
 
-/// Reads a message, and the decider's reasons.
-pub(super) fn read(
-    message: &Message,
-    limits: &Limits,
-    context: &PlanContext<'_>,
-) -> (Said, Vec<String>) {
+/// A message that was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) said: Said,
+    /// The decider's reasons.
+    pub(super) reasons: Vec<String>,
+    /// That it may be used again.
+    pub(super) cache: Option<CacheHint>,
+}
+
+impl From<Said> for Read {
+    fn from(said: Said) -> Self {
+        Self {
+            said,
+            reasons: Vec::new(),
+            cache: None,
+        }
+    }
+}
+
+/// Reads a message.
+pub(super) fn read(message: &Message, limits: &Limits, context: &PlanContext<'_>) -> Read {
     if message.status == Some(StatusCode::NO_RESPONDERS) && message.payload.is_empty() {
-        return (Said::NoResponders, Vec::new());
+        return Said::NoResponders.into();
     }
     if let Some(code) = value(message, SERVICE_ERROR_CODE) {
         let text = value(message, SERVICE_ERROR).unwrap_or_default();
@@ -57,19 +74,24 @@ pub(super) fn read(
             .take(Invalid::MAX_DETAIL);
         let code = code.chars().filter(char::is_ascii_digit).take(5);
         let error: String = code.chain([' ']).chain(shown).collect();
-        return (Said::ServiceError(error.trim_end().to_owned()), Vec::new());
+        return Said::ServiceError(error.trim_end().to_owned()).into();
     }
     let mut decision = match Decision::parse(&message.payload, limits) {
         Ok(decision) => decision,
-        Err(invalid) => return (Said::Invalid(invalid), Vec::new()),
+        Err(invalid) => return Said::Invalid(invalid).into(),
     };
     let reasons = std::mem::take(&mut decision.reasons);
+    let cache = decision.cache.take();
     let said = match plan_of(&decision, context) {
         Ok(Parsed::Final(plan)) => Said::Plan(plan),
         Ok(Parsed::Extend(by)) => Said::Extend(by),
         Err(invalid) => Said::Invalid(invalid),
     };
-    (said, reasons)
+    Read {
+        said,
+        reasons,
+        cache,
+    }
 }
 
 /// `<service name>/<version>` of the decider, when it says so.

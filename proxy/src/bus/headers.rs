@@ -62,6 +62,13 @@ impl QueryHeaders {
         headers.insert(TRACEPARENT, traceparent(id, attempt));
         headers
     }
+
+    /// Those of a query that nobody's call waits for.
+    pub fn simulated(suspended: &Suspended<'_>, now: SystemTime) -> HeaderMap {
+        let mut headers = Self::new(suspended.attempt, suspended.budget).of(suspended, now);
+        headers.insert(MODE, header::Mode::Simulate.as_str());
+        headers
+    }
 }
 
 fn millis(span: Duration) -> HeaderValue {

@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sigbox_core::{Action, Condition, Plan, Redirects, Role, Rule, TextMatch};
+use sigbox_core::{Redirects, Role, Rule};
 
 use super::exit;
 use crate::config::{Config, Events};
+use crate::describe;
 use crate::phone::terminal::show;
 
 /// Reports go to standard error, the summary to standard output.
@@ -88,12 +89,15 @@ fn summary(config: &Config) -> String {
     line("events", &events(config.events));
     line("admin", &format!("http://{}", config.admin.listen));
     line("shards", &config.runtime.shards.to_string());
+    for limit in &settings.rate_limits.all {
+        line("limit", &describe::limit(limit));
+    }
     for (title, rules) in [
         ("rule", &settings.rules.before),
         ("fallback", &settings.rules.fallback),
     ] {
         for rule in rules {
-            line(title, &describe(rule));
+            line(title, &rule_line(rule));
         }
         if rules.is_empty() {
             line(title, "none");
@@ -127,107 +131,13 @@ fn events(events: Events) -> String {
     }
 }
 
-fn describe(rule: &Rule) -> String {
+fn rule_line(rule: &Rule) -> String {
     format!(
         "{}: {} -> {}",
         rule.name,
-        conditions(&rule.condition),
-        action(&rule.action)
+        describe::conditions(&rule.condition),
+        describe::action(&rule.action)
     )
-}
-
-fn conditions(condition: &Condition) -> String {
-    let mut parts = Vec::new();
-    let mut part = |name: &str, entries: Vec<String>| {
-        if !entries.is_empty() {
-            parts.push(format!("{name} {}", entries.join(" or ")));
-        }
-    };
-    part(
-        "cause",
-        condition
-            .causes
-            .iter()
-            .map(|cause| cause.label().to_owned())
-            .collect(),
-    );
-    part(
-        "method",
-        condition.methods.iter().map(ToString::to_string).collect(),
-    );
-    part(
-        "source",
-        condition.sources.iter().map(ToString::to_string).collect(),
-    );
-    part(
-        "listener",
-        condition
-            .listeners
-            .iter()
-            .map(|id| format!("{}", id.0 + 1))
-            .collect(),
-    );
-    part("user", condition.users.iter().map(text_match).collect());
-    part(
-        "domain",
-        condition.domains.iter().map(ToString::to_string).collect(),
-    );
-    for header in &condition.headers {
-        part(
-            &header.name,
-            vec![
-                header
-                    .value
-                    .as_ref()
-                    .map_or_else(|| "present".to_owned(), text_match),
-            ],
-        );
-    }
-    if parts.is_empty() {
-        "always".to_owned()
-    } else {
-        parts.join(", ")
-    }
-}
-
-fn text_match(text: &TextMatch) -> String {
-    match text {
-        TextMatch::Exact(exact) => exact.to_string(),
-        TextMatch::Prefix(prefix) => format!("{prefix}*"),
-        TextMatch::Regex(regex) => format!("/{regex}/"),
-    }
-}
-
-fn action(action: &Action) -> String {
-    match action {
-        Action::Ask(ask) => {
-            let mut text = "ask".to_owned();
-            if let Some(tenant) = &ask.tenant {
-                let _ = write!(text, " {tenant}");
-            }
-            if let Some(budget) = ask.budget {
-                let _ = write!(text, " for {} ms", budget.as_millis());
-            }
-            text
-        }
-        Action::Decide(plan) => match &**plan {
-            Plan::Route(plan) => {
-                let to = plan.routes().iter().map(|route| {
-                    let target = route.next_hop.as_ref().or(route.uri.as_ref());
-                    target.map_or("its Request-URI", |target| target.text())
-                });
-                format!("route to {}", join(to))
-            }
-            Plan::Reject(reject) => format!("reject with {}", reject.status),
-            Plan::Redirect(redirect) => {
-                format!(
-                    "redirect to {}",
-                    join(redirect.contacts.iter().map(|to| to.uri.text()))
-                )
-            }
-            Plan::Pass => "pass".to_owned(),
-        },
-    }
 }
 
 #[cfg(test)]

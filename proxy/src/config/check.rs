@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sigbox_core::{Listener, Records, Settings};
+use sigbox_core::{Listener, PlanCache, RateLimits, Records, Settings};
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
-use super::{Config, admin, listen, nats, reload, rules, secrets, sections};
+use super::{
+    Config, admin, bans, listen, nats, rate_limit, reload, rules, schedule, secrets, sections,
+};
 use crate::decision::PlanContext;
 
 /// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
@@ -46,7 +48,7 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
 }
 
 fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Config> {
-    root.refuse_unknown(&[TABLES, &["rule", "fallback"]].concat());
+    root.refuse_unknown(&[TABLES, &["rule", "fallback", "limit", "schedule"]].concat());
     let table = |name| {
         let section = root.table(name, name);
         let inner: &[&str] = match name {
@@ -120,19 +122,28 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         explain_fallback: decision.flag("explain_fallback"),
         ..Settings::default()
     };
-    let rules = rules::read(
-        root,
-        &rules::Around {
-            listen: &listen,
-            limits: &exchange.limits(),
-            plans: PlanContext {
-                settings: &settings,
-                max_routes: exchange.max_routes,
-            },
-            decision: &settings.decision,
+    let schedules = schedule::read(root);
+    let mut around = rules::Around {
+        listen: &listen,
+        limits: &exchange.limits(),
+        plans: PlanContext {
+            settings: &settings,
+            max_routes: exchange.max_routes,
         },
-    );
+        decision: &settings.decision,
+        retry_after: settings.retry_after,
+        schedules: &schedules,
+        rate_limits: &RateLimits::default(),
+    };
+    let before = running.map(|running| &running.settings.rate_limits);
+    let rate_limits = rate_limit::read(root, &around, before);
+    around.rate_limits = &rate_limits;
+    let rules = rules::read(root, &around);
+    let bans = bans::policy(&limits, &rules);
     settings.rules = rules;
+    settings.rate_limits = rate_limits;
+    let entries = decision.number("cache_entries").unwrap_or_default();
+    settings.cache = Arc::new(PlanCache::new(entries, rate_limit::seed()));
     let config = Config {
         path: path.to_owned(),
         node: node?,
@@ -145,6 +156,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         tables: sections::tables(&tables),
         log,
         events,
+        bans,
         overload: sections::overload(&overload, runtime.shards),
         runtime,
         warnings: Report::new(path, "", Vec::new(), &[]),

@@ -1,15 +1,18 @@
 //! When a rule applies.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use regex::bytes::Regex;
-use sigbox_core::{Condition, FallbackCause, HeaderMatch, ListenerId, TextMatch};
+use sigbox_core::{
+    Condition, DomainMatch, FallbackCause, HeaderMatch, ListenerId, Schedule, TextMatch, UriMatch,
+};
 use toml::de::DeValue;
 
-use super::Listen;
-use super::listen;
 use super::reader::Section;
 use super::suggest::closest;
 use super::value::Value;
+use super::{Listen, listen, schedule};
 
 /// Methods with a registered meaning; a rule may name others.
 const METHODS: [&str; 14] = [
@@ -29,51 +32,143 @@ const METHODS: [&str; 14] = [
     "UPDATE",
 ];
 
-pub(super) fn read(rule: &Section<'_>, known: &[Listen]) -> Condition {
-    let mut users = rule.list("user", |value| {
-        value.text().map(|text| TextMatch::Exact(text.into()))
-    });
-    users.extend(rule.list("user_prefix", |value| {
-        value.text().map(|text| TextMatch::Prefix(text.into()))
-    }));
-    users.extend(rule.list("user_regex", |value| {
-        value
-            .parsed("a regular expression", None, regex)
-            .map(TextMatch::Regex)
-    }));
+/// What the conditions of rules are read against.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) listen: &'a [Listen],
+    pub(super) schedules: &'a [Arc<Schedule>],
+}
+
+/// The keys of a rule that are no condition.
+const OTHERS: [&str; 7] = [
+    "name",
+    "action",
+    "limit",
+    "tenant",
+    "budget_ms",
+    "key",
+    "seconds",
+];
+
+pub(super) fn read(rule: &Section<'_>, known: Known<'_>) -> Condition {
+    if let Some(value) = rule.value("identity") {
+        value.fault::<()>(
+            "`identity` is not available in this version".to_owned(),
+            "nobody is authenticated here yet",
+            Some("match on `source` or `header`, or leave it to a decider".to_owned()),
+        );
+    }
+    let listen = known.listen;
     Condition {
         methods: rule.list("method", method),
-        sources: rule.list("source", |value| {
-            let help = "such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.10\"";
-            value.parsed("a network or an address", Some(help), network)
-        }),
+        sources: rule.list("source", source),
         listeners: rule
             .list("listener", |value| {
-                let help = format!("listened on: {}", listen::names(known));
+                let help = format!("listened on: {}", listen::names(listen));
                 value.parsed("one of our listen addresses", Some(&help), |text| {
-                    listeners(text, known)
+                    listeners(text, listen)
                 })
             })
             .concat(),
-        users,
-        domains: rule.list("domain", |value| {
-            let help = "such as \"example.com\", \"*.example.com\" or \"192.0.2.1\"";
-            value.parsed("a host name or an address", Some(help), domain)
-        }),
+        users: texts(rule, ["user", "user_prefix", "user_regex"]),
+        domains: rule.list("domain", domain_name),
+        from: UriMatch {
+            users: texts(rule, ["from_user", "from_user_prefix", "from_user_regex"]),
+            domains: domains(
+                rule,
+                ["from_domain", "from_domain_prefix", "from_domain_regex"],
+            ),
+            whole: rule.list("from", |value| regex_of(&value)),
+        },
+        to: UriMatch {
+            users: texts(rule, ["to_user", "to_user_prefix", "to_user_regex"]),
+            domains: domains(rule, ["to_domain", "to_domain_prefix", "to_domain_regex"]),
+            whole: rule.list("to", |value| regex_of(&value)),
+        },
         headers: headers(rule),
+        schedules: schedule::of_rule(rule, known.schedules),
         causes: rule.list("cause", cause),
+        any: rule.list("any", |value| inner(value, known)),
+        not: rule.list("not", |value| inner(value, known)),
     }
 }
 
-/// Whether it holds for every request.
-pub(super) fn is_empty(condition: &Condition) -> bool {
-    condition.methods.is_empty()
-        && condition.sources.is_empty()
-        && condition.listeners.is_empty()
-        && condition.users.is_empty()
-        && condition.domains.is_empty()
-        && condition.headers.is_empty()
-        && condition.causes.is_empty()
+/// A table of conditions within another.
+fn inner(value: Value<'_>, known: Known<'_>) -> Option<Condition> {
+    let at = value.span();
+    let key = value.key.clone();
+    if !value.is_table() {
+        return value.fault(
+            format!("`{key}` must be a table of conditions"),
+            "not a table",
+            Some(format!("{key} = {{ method = \"OPTIONS\" }}")),
+        );
+    }
+    let section = Section::of("rule", value);
+    section.refuse_unknown(&["identity"]);
+    let conditions = super::keys::of("rule").map(|key| key.name);
+    let conditions: Vec<_> = conditions.filter(|name| !OTHERS.contains(name)).collect();
+    for (name, span, _) in section.entries() {
+        if OTHERS.contains(&name) {
+            section.faults.push(
+                super::Diagnostic::error(Some(span), format!("`{name}` is no condition"))
+                    .label("belongs to the rule"),
+            );
+        }
+    }
+    if !section
+        .entries()
+        .any(|(name, ..)| conditions.contains(&name))
+    {
+        section.faults.push(
+            super::Diagnostic::error(Some(at), format!("`{key}` has no condition"))
+                .label("holds always"),
+        );
+    }
+    Some(read(&section, known))
+}
+
+fn texts(rule: &Section<'_>, [exact, prefix, pattern]: [&'static str; 3]) -> Vec<TextMatch> {
+    let mut texts = rule.list(exact, |value| {
+        value.text().map(|text| TextMatch::Exact(text.into()))
+    });
+    texts.extend(rule.list(prefix, |value| {
+        value.text().map(|text| TextMatch::Prefix(text.into()))
+    }));
+    texts.extend(rule.list(pattern, |value| regex_of(&value).map(TextMatch::Regex)));
+    texts
+}
+
+fn domains(rule: &Section<'_>, [exact, prefix, pattern]: [&'static str; 3]) -> Vec<DomainMatch> {
+    let mut domains = rule.list(exact, |value| domain_name(value).map(DomainMatch::Name));
+    domains.extend(rule.list(prefix, |value| {
+        let text = value.text()?;
+        Some(DomainMatch::Prefix(text.to_ascii_lowercase().into()))
+    }));
+    domains.extend(rule.list(pattern, |value| {
+        let regex = value.parsed("a regular expression", None, |text| {
+            // The pattern as it is written is tried first, for its own fault.
+            regex(text)?;
+            regex(&format!("(?i){text}"))
+        });
+        regex.map(DomainMatch::Regex)
+    }));
+    domains
+}
+
+fn regex_of(value: &Value<'_>) -> Option<Regex> {
+    value.parsed("a regular expression", None, regex)
+}
+
+fn domain_name(value: Value<'_>) -> Option<Box<str>> {
+    let help = "such as \"example.com\", \"*.example.com\" or \"192.0.2.1\"";
+    value.parsed("a host name or an address", Some(help), domain)
+}
+
+/// A network or a single address.
+pub(super) fn source(value: Value<'_>) -> Option<IpNet> {
+    let help = "such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"192.0.2.10\"";
+    value.parsed("a network or an address", Some(help), network)
 }
 
 fn method(value: Value<'_>) -> Option<Box<str>> {
@@ -96,7 +191,8 @@ fn method(value: Value<'_>) -> Option<Box<str>> {
     Some(text.into())
 }
 
-fn network(text: &str) -> Result<IpNet, String> {
+/// `192.0.2.0/24`, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(ip) = text.parse::<std::net::IpAddr>() {
         return Ok(ip.into());
     }

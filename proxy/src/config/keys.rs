@@ -23,6 +23,17 @@ pub struct Key {
     pub about: &'static str,
 }
 
+impl Key {
+    /// Its table as it is written in the file.
+    pub(super) fn table(&self) -> String {
+        match self.section {
+            "rule" => "`[[rule]]` or `[[fallback]]`".to_owned(),
+            list @ ("limit" | "schedule") => format!("`[[{list}]]`"),
+            table => format!("`[{table}]`"),
+        }
+    }
+}
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holds {
@@ -38,6 +49,8 @@ pub enum Holds {
     Number(u64, u64),
     /// A number in a range, with or without a fraction.
     Share(f64, f64),
+    /// So many a second in a range, with or without a fraction.
+    Rate(f64, f64),
     /// Text, as described.
     Text(&'static str),
 }
@@ -51,6 +64,7 @@ impl fmt::Display for Holds {
             Self::Bytes(low, high) => write!(f, "bytes, {low} to {high}"),
             Self::Number(low, high) => write!(f, "a number, {low} to {high}"),
             Self::Share(low, high) => write!(f, "a share, {low} to {high}"),
+            Self::Rate(low, high) => write!(f, "a number a second, {low} to {high}"),
             Self::Text(text) => f.write_str(text),
         }
     }
@@ -175,6 +189,8 @@ keys! {
             "The most routes one answer may hold.";
         live "explain_fallback" Flag = "false",
             "Add `X-Sigbox-Fallback: <cause>` to responses made by a fallback rule.";
+        fixed "cache_entries" Number(0, 1000000) = "10000",
+            "Decisions with a `cache` that are remembered for `cached` rules, in the whole node.";
     }
     "events" {
         live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`") = "[\"cancelled\"]",
@@ -229,6 +245,10 @@ keys! {
             "The longest header line, folds included.";
         live "vias" Number(1, 255) = "70",
             "Via values of one message.";
+        live "never_ban" Text("networks or addresses, one or a list") = "[\"127.0.0.0/8\", \"::1\"]",
+            "Sources that no rule and no limit bans, nor the API unless told; those that rules route to are never banned either.";
+        live "max_bans" Number(1, 1000000) = "10000",
+            "Sources banned at once; more are not banned, and counted.";
     }
     "overload" {
         live "max_wait_ms" Millis(1, 10000) = "100",
@@ -253,6 +273,8 @@ keys! {
             "Receive buffer asked for per UDP socket; the system may give less. A shard has two per listener: one for requests that may begin something, one for the rest.";
         fixed "udp_send_buffer" Bytes(4096, 1073741824) = "1048576",
             "Send buffer asked for per UDP socket; the system may give less.";
+        fixed "watch" Flag = "false",
+            "Whether the file is read again when it changes, as on SIGHUP.";
     }
     "rule" {
         live "name" Text("text") = "",
@@ -271,16 +293,110 @@ keys! {
             "A regular expression found in the user part; anchor it with `^` and `$`.";
         live "domain" Text("host names or addresses, one or a list") = "[]",
             "The host of the Request-URI; `*.example.com` matches every name below.";
+        live "from_user" Text("text, one or a list") = "[]",
+            "The user part of the URI in From, exactly.";
+        live "from_user_prefix" Text("text, one or a list") = "[]",
+            "Its beginning.";
+        live "from_user_regex" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in it.";
+        live "from_domain" Text("host names or addresses, one or a list") = "[]",
+            "The host of the URI in From; `*.example.com` matches every name below.";
+        live "from_domain_prefix" Text("text, one or a list") = "[]",
+            "Its beginning, in any case.";
+        live "from_domain_regex" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in it, in any case.";
+        live "from" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in the whole URI of From.";
+        live "to_user" Text("text, one or a list") = "[]",
+            "The user part of the URI in To, exactly.";
+        live "to_user_prefix" Text("text, one or a list") = "[]",
+            "Its beginning.";
+        live "to_user_regex" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in it.";
+        live "to_domain" Text("host names or addresses, one or a list") = "[]",
+            "The host of the URI in To; `*.example.com` matches every name below.";
+        live "to_domain_prefix" Text("text, one or a list") = "[]",
+            "Its beginning, in any case.";
+        live "to_domain_regex" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in it, in any case.";
+        live "to" Text("regular expressions, one or a list") = "[]",
+            "A regular expression found in the whole URI of To.";
         live "header" Text("a table: name = match, one or a list") = "{}",
             "Headers that must all be there: `\"text\"` exactly, `\"prefix:…\"`, `\"re:…\"`, or `\"present\"`.";
+        live "schedule" Text("names, one or a list") = "[]",
+            "Open hours, one of which it must be: the names of `[[schedule]]` tables.";
+        live "time" Text("hours of the week, one or a list") = "[]",
+            "The same, written here: `\"mon-fri 08:00-18:00\"`.";
+        live "time_zone" Text("a time zone") = "\"UTC\"",
+            "Where the clock of `time` hangs.";
+        live "any" Text("tables of conditions, one or a list") = "[]",
+            "Conditions of which one must hold.";
+        live "not" Text("tables of conditions, one or a list") = "[]",
+            "Conditions of which none may hold.";
         live "cause" Text("causes, one or a list") = "[]",
             "`[[fallback]]` only: why nobody decided, see below.";
-        live "action" Text("`\"ask\"`, `\"route\"`, `\"reject\"`, `\"redirect\"` or `\"pass\"`") = "",
-            "What to do; `ask` only before asking. The fields of a decision stand beside it.";
+        live "limit" Text("the name of a `[[limit]]`") = "",
+            "`[[rule]]` only: stands before the action. Over the limit, what it says happens instead.";
+        live "action" Text("`\"ask\"`, `\"route\"`, `\"reject\"`, `\"redirect\"`, `\"cached\"`, `\"ban\"` or `\"pass\"`") = "",
+            "What to do; `ask` and `ban` only before asking. The fields of a decision stand beside it.";
         live "tenant" Text("a slug") = "",
-            "`ask` only: whose deciders. Default: `nats.tenant`.";
+            "`ask` and `cached` only: whose deciders. Default: `nats.tenant`, or who was asked.";
+        live "key" Text("text with parts of the request in braces") = "",
+            "`cached` only: the key that the decider gave its decision in `cache`, such as `\"{from_user}|{user}\"`.";
+        live "seconds" Seconds(1, 31536000) = "3600",
+            "`ban` only: for how long nothing is taken from the source.";
         live "budget_ms" Millis(1, 60000) = "",
             "`ask` only: how long they have. Default: `decision.budget_ms`.";
+    }
+    "limit" {
+        live "name" Text("text") = "",
+            "Its name, in rules and metrics. Required.";
+        live "key" Text("parts of a request, one or a list") = "\"source\"",
+            "What is counted apart: `source`, `source/24`, `listener`, `method`, `user`, `domain`, `from_user`, `from_domain`, `to_user`, `to_domain`, `header:NAME`; several are counted together. `global` counts everything together.";
+        live "algorithm" Text("`\"token_bucket\"`, `\"tail_drop\"`, `\"random_early\"` or `\"adaptive\"`") = "\"token_bucket\"",
+            "How it counts, see [limits.md](limits.md).";
+        live "rate" Rate(0.001, 1000000.0) = "",
+            "`token_bucket` and `random_early`: requests in the long run. Required there.";
+        live "burst" Number(1, 1000000) = "",
+            "`token_bucket` and `random_early`: requests at once. Default: a second's worth.";
+        live "count" Number(1, 100000000) = "",
+            "`tail_drop`: requests in each interval. Required there.";
+        live "interval_ms" Millis(10, 86400000) = "1000",
+            "`tail_drop`: how long an interval is.";
+        live "low" Share(0.0, 1.0) = "0.5",
+            "`random_early`: how full the bucket is when the first requests are over.";
+        live "high" Share(0.0, 1.0) = "1.0",
+            "`random_early`: how full it is when all are.";
+        live "lag_low_ms" Millis(0, 60000) = "20",
+            "`adaptive`: how far a shard is behind when the first requests are over.";
+        live "lag_high_ms" Millis(1, 60000) = "100",
+            "`adaptive`: how far it is behind when all are.";
+        live "buckets" Number(1, 4194304) = "65536",
+            "How many keys are told apart, about; eight bytes each.";
+        live "apply" Text("`\"rules\"` or `\"all\"`") = "\"rules\"",
+            "`all`: it holds for every request outside a dialog, before the rules.";
+        live "action" Text("`\"reject\"`, `\"redirect\"` or `\"drop\"`") = "\"reject\"",
+            "What becomes of a request over it; the fields of a decision stand beside it. `reject` alone is 503 with the Retry-After of `[overload]`.";
+        live "ban_after" Number(1, 1000000) = "",
+            "Requests over the limit after which their source is banned. Default: never.";
+        live "ban_within_s" Seconds(1, 86400) = "60",
+            "In which time they are counted.";
+        live "ban_s" Seconds(1, 31536000) = "600",
+            "For how long the source is banned.";
+    }
+    "schedule" {
+        live "name" Text("text") = "",
+            "Its name, in rules. Required.";
+        live "time_zone" Text("a time zone") = "\"UTC\"",
+            "Where the clock hangs: a name of the IANA database, such as `Europe/Berlin`.";
+        live "weekly" Text("hours of the week, one or a list") = "[]",
+            "Open then: `\"mon-fri 08:00-18:00\"`, `\"fri,sat 22:00-06:00\"`.";
+        live "dates" Text("dates and hours, one or a list") = "[]",
+            "Open then, too: `\"2026-12-19 10:00-14:00\"`; without hours, the whole day.";
+        live "holidays" Text("a table: name = date, one or a list") = "{}",
+            "Closed on these days: `{ \"Christmas\" = \"12-25..12-26\" }`.";
+        live "exceptions" Text("dates and hours, one or a list") = "[]",
+            "The hours of these days, whatever the others say: `\"2026-12-24 09:00-12:00\"`, `\"12-31 closed\"`.";
     }
 }
 

@@ -159,10 +159,10 @@ impl<'a> Section<'a> {
             .ok()
     }
 
-    /// A [`Holds::Share`].
+    /// A [`Holds::Share`] or [`Holds::Rate`].
     pub(super) fn share(&self, key: &'static str) -> f64 {
         match self.key(key).map(|key| key.holds) {
-            Some(Holds::Share(low, high)) => self
+            Some(Holds::Share(low, high) | Holds::Rate(low, high)) => self
                 .read(key, |value| value.fraction(low, high))
                 .unwrap_or_default(),
             _ => 0.0,
@@ -206,7 +206,7 @@ impl<'a> Section<'a> {
                 .find(|known| known.name == key && !known.section.is_empty());
             let help = match (closest(key, known.iter().copied()), elsewhere) {
                 (Some(close), _) => format!("did you mean `{close}`?"),
-                (None, Some(other)) => format!("`{key}` belongs in `[{}]`", other.section),
+                (None, Some(other)) => format!("`{key}` belongs in {}", other.table()),
                 (None, None) => format!("known here: {}", any_of(known.iter().copied())),
             };
             self.faults.push(

@@ -79,6 +79,16 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         runtime.udp_send_buffer,
         &running.runtime.udp_send_buffer,
     );
+    runtime.watch = keep(root, "runtime.watch", runtime.watch, &running.runtime.watch);
+    // What is remembered stays; so does the room for it.
+    let room = settings.cache.room();
+    keep(
+        root,
+        "decision.cache_entries",
+        room,
+        &running.settings.cache.room(),
+    );
+    std::sync::Arc::make_mut(&mut settings).cache = running.settings.cache.clone();
     let mut overload = new.overload;
     overload.memory = keep(
         root,

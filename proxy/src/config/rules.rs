@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sigbox_contracts::Slug;
-use sigbox_core::{Action, Ask, DecisionSettings, Plan, Rule, Rules};
-use toml::de::DeValue;
+use sigbox_core::{
+    Action, Ask, Cached, DecisionSettings, KeyTemplate, Plan, RateLimit, RateLimits, Rule, Rules,
+    Schedule,
+};
 
 use super::condition;
 use super::diagnostic::Diagnostic;
 use super::keys;
 use super::reader::Section;
-use super::suggest::any_of;
-use super::value::Value;
-use super::{Listen, decide};
+use super::suggest::{any_of, closest};
+use super::{Listen, decide, sections, tables};
 use crate::decision::PlanContext;
 
 /// What rules are read against.
@@ -22,6 +23,9 @@ pub(super) struct Around<'a> {
     pub(super) limits: &'a sigbox_contracts::Limits,
     pub(super) plans: PlanContext<'a>,
     pub(super) decision: &'a DecisionSettings,
+    pub(super) retry_after: (Duration, Duration),
+    pub(super) schedules: &'a [Arc<Schedule>],
+    pub(super) rate_limits: &'a RateLimits,
 }
 
 /// Which of the two lists.
@@ -46,7 +50,7 @@ pub(super) fn read(root: &Section<'_>, around: &Around<'_>) -> Rules {
         before: list(root, Which::Before, around),
         fallback: list(root, Which::Fallback, around),
     };
-    let asks = |rule: &Rule| matches!(rule.action, Action::Ask(_));
+    let asks = |rule: &Rule| matches!(rule.action.unlimited(), Action::Ask(_));
     let ever_asks = !around.decision.ask.is_empty() || rules.before.iter().any(asks);
     if ever_asks && root.value("fallback").is_none() {
         root.faults.push(
@@ -61,30 +65,10 @@ pub(super) fn read(root: &Section<'_>, around: &Around<'_>) -> Rules {
 }
 
 fn list(root: &Section<'_>, which: Which, around: &Around<'_>) -> Vec<Rule> {
-    let Some(value) = root.value(which.key()) else {
-        return Vec::new();
-    };
-    let DeValue::Array(items) = value.value.get_ref() else {
-        value.fault::<()>(
-            format!("`{}` must be a list of tables", which.key()),
-            "one table",
-            Some(format!("write `[[{}]]` with two brackets", which.key())),
-        );
-        return Vec::new();
-    };
     let mut rules = Vec::new();
     let mut catch_all: Option<(String, Range<usize>)> = None;
-    for (number, item) in items.iter().enumerate() {
-        let key = which.key().to_owned();
-        let section = Section::of(
-            "rule",
-            Value {
-                key,
-                value: item,
-                faults: root.faults,
-            },
-        );
-        let at = item.span();
+    let tables = tables::of(root, which.key(), "rule");
+    for (number, (section, at)) in tables.into_iter().enumerate() {
         let Some(rule) = one(&section, which, number + 1, around) else {
             continue;
         };
@@ -101,7 +85,7 @@ fn list(root: &Section<'_>, which: Which, around: &Around<'_>) -> Vec<Rule> {
                 .related(first.clone(), "has no condition")
                 .help("move it up, or give the other one a condition"),
             );
-        } else if condition::is_empty(&rule.condition) && !passes(&rule) {
+        } else if rule.condition.is_empty() && !may_go_on(&rule) {
             catch_all = Some((rule.name.to_string(), at));
         }
         rules.push(rule);
@@ -109,15 +93,26 @@ fn list(root: &Section<'_>, which: Which, around: &Around<'_>) -> Vec<Rule> {
     rules
 }
 
-fn passes(rule: &Rule) -> bool {
-    matches!(&rule.action, Action::Decide(plan) if **plan == Plan::Pass)
+/// Whether the next rule may be tried although this one applies.
+fn may_go_on(rule: &Rule) -> bool {
+    match rule.action.unlimited() {
+        Action::Decide(plan) => **plan == Plan::Pass,
+        Action::Cached(_) => true,
+        Action::Ask(_) | Action::Ban(_) | Action::Limited(..) => false,
+    }
 }
 
 fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) -> Option<Rule> {
     let name = section
         .read("name", |value| value.text().map(Arc::<str>::from))
         .unwrap_or_else(|| format!("{}-{number}", which.key()).into());
-    let condition = condition::read(section, around.listen);
+    let condition = condition::read(
+        section,
+        condition::Known {
+            listen: around.listen,
+            schedules: around.schedules,
+        },
+    );
     if which == Which::Before
         && let Some(cause) = section.value("cause")
     {
@@ -127,7 +122,12 @@ fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) 
             None,
         );
     }
+    let limit = limit(section, which, around);
     let action = action(section, which, around)?;
+    let action = match limit {
+        Some(limit) => Action::Limited(limit?, Box::new(action)),
+        None => action,
+    };
     Some(Rule {
         name,
         condition,
@@ -135,10 +135,50 @@ fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) 
     })
 }
 
+/// The limit before the action; `None` in `Some` when there is no such limit, which was reported.
+fn limit(
+    section: &Section<'_>,
+    which: Which,
+    around: &Around<'_>,
+) -> Option<Option<Arc<RateLimit>>> {
+    let value = section.value("limit")?;
+    if which == Which::Fallback {
+        return Some(value.fault(
+            "a `[[fallback]]` has no `limit`".to_owned(),
+            "only in `[[rule]]`",
+            Some("what is too much is turned away before anyone is asked".to_owned()),
+        ));
+    }
+    let text = value.text()?;
+    let found = around.rate_limits.named(text).cloned();
+    Some(found.or_else(|| {
+        let names = || around.rate_limits.all.iter().map(|limit| &*limit.name);
+        let help = match closest(text, names()) {
+            Some(close) => format!("did you mean \"{close}\"?"),
+            None => "write a `[[limit]]` of that name".to_owned(),
+        };
+        value.fault(
+            format!("there is no limit `{text}`"),
+            "not known",
+            Some(help),
+        )
+    }))
+}
+
+/// Keys that only some verbs have.
+const ONLY_WITH: [(&str, &[&str]); 4] = [
+    ("tenant", &["ask", "cached"]),
+    ("budget_ms", &["ask"]),
+    ("key", &["cached"]),
+    ("seconds", &["ban"]),
+];
+
 fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Action> {
     let verbs: &[&str] = match which {
-        Which::Before => &["ask", "route", "reject", "redirect", "pass"],
-        Which::Fallback => &["route", "reject", "redirect", "pass"],
+        Which::Before => &[
+            "ask", "route", "reject", "redirect", "cached", "ban", "pass",
+        ],
+        Which::Fallback => &["route", "reject", "redirect", "cached", "pass"],
     };
     let Some(value) = section.value("action") else {
         if section.value("routes").is_some() {
@@ -152,30 +192,81 @@ fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Ac
         );
         return None;
     };
-    if value.text()? == "ask" && which == Which::Fallback {
-        let help = "a fallback is what happens when asking has failed";
+    let asked = value.text()?;
+    if ["ask", "ban"].contains(&asked) && which == Which::Fallback {
+        let help = match asked {
+            "ask" => "a fallback is what happens when asking has failed",
+            _ => "whoever is to be banned is banned before anyone is asked",
+        };
         return value.fault(
-            "a `[[fallback]]` cannot ask".to_owned(),
+            format!("a `[[fallback]]` cannot {asked}"),
             "only in `[[rule]]`",
             Some(help.to_owned()),
         );
     }
     let verbs: Vec<_> = verbs.iter().map(|verb| (*verb, *verb)).collect();
-    match value.choice(&verbs)? {
+    let verb = value.choice(&verbs)?;
+    let is_sound = has_only_its_own(section, verb);
+    let action = match verb {
         "ask" => ask(section, around),
+        "cached" => cached(section),
+        "ban" => {
+            section.refuse_unknown(&["identity"]);
+            section.duration("seconds").map(Action::Ban)
+        }
         _ => decided(section, around),
+    };
+    action.filter(|_| is_sound)
+}
+
+/// Refuses what only has a meaning with other verbs.
+fn has_only_its_own(section: &Section<'_>, verb: &str) -> bool {
+    let mut sound = true;
+    for (key, verbs) in ONLY_WITH {
+        if let Some(value) = section.value(key)
+            && !verbs.contains(&verb)
+        {
+            sound = false;
+            let verbs = verbs.iter().map(|verb| format!("`action = \"{verb}\"`"));
+            let verbs = verbs.collect::<Vec<_>>().join(" or ");
+            value.fault::<()>(
+                format!("`{key}` only has a meaning with {verbs}"),
+                "has no effect here",
+                None,
+            );
+        }
     }
+    sound
+}
+
+fn tenant(section: &Section<'_>) -> Option<Arc<str>> {
+    let tenant = section.read("tenant", sections::slug)?;
+    Some(tenant.as_str().into())
+}
+
+fn cached(section: &Section<'_>) -> Option<Action> {
+    section.refuse_unknown(&["identity"]);
+    let Some(value) = section.value("key") else {
+        let at = section.value("action").map(|value| value.span());
+        section.faults.push(
+            Diagnostic::error(at, "`cached` needs a `key`")
+                .label("which decision?")
+                .help(
+                    "the key that deciders give in `cache`, such as key = \"{from_user}|{user}\"",
+                ),
+        );
+        return None;
+    };
+    let help = "parts of a request in braces, such as \"{from_user}|{user}\" or \"de|{domain}\"";
+    Some(Action::Cached(Cached {
+        tenant: tenant(section),
+        key: value.parsed("a key", Some(help), KeyTemplate::parse)?,
+    }))
 }
 
 fn ask(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
-    section.refuse_unknown(&[]);
-    let wanted = "a slug";
-    let help = "letters a to z, digits, `_` and `-`: it becomes part of a NATS subject";
-    let tenant = section.read("tenant", |value| {
-        value.parsed(wanted, Some(help), |text| {
-            Slug::new(text).map_err(|error| error.to_string())
-        })
-    });
+    section.refuse_unknown(&["identity"]);
+    let tenant = tenant(section);
     let budget = section.duration("budget_ms");
     if let (Some(budget), Some(value)) = (budget, section.value("budget_ms"))
         && budget > around.decision.max_wait
@@ -187,35 +278,21 @@ fn ask(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
             None,
         );
     }
-    Some(Action::Ask(Ask {
-        tenant: tenant.map(|slug| slug.as_str().into()),
-        budget,
-    }))
+    Some(Action::Ask(Ask { tenant, budget }))
 }
 
 fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
+    if section.value("action").is_none() && !has_only_its_own(section, "route") {
+        return None;
+    }
     // The rest of the table is the decision; `action` belongs to both.
     let not_decision: Vec<_> = keys::of("rule")
         .map(|key| key.name)
-        .filter(|name| !matches!(*name, "action" | "tenant" | "budget_ms"))
-        .collect();
-    let mut sound = true;
-    for key in ["tenant", "budget_ms"] {
-        if let Some(value) = section.value(key) {
-            sound = false;
-            value.fault::<()>(
-                format!("`{key}` only has a meaning with `action = \"ask\"`"),
-                "has no effect here",
-                None,
-            );
-        }
-    }
-    let not_decision: Vec<_> = not_decision
-        .into_iter()
-        .chain(["tenant", "budget_ms"])
+        .filter(|name| *name != "action")
+        .chain(["identity"])
         .collect();
     let plan = decide::plan(section, &not_decision, around.limits, &around.plans)?;
-    if plan == Plan::Pass {
+    if plan == Plan::Pass && section.value("limit").is_none() {
         section.faults.push(
             Diagnostic::warning(
                 section.value("action").map(|value| value.span()),
@@ -224,5 +301,5 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
             .label("the next rule is tried"),
         );
     }
-    sound.then(|| Action::Decide(Arc::new(plan)))
+    Some(Action::Decide(Arc::new(plan)))
 }

@@ -278,5 +278,6 @@ pub(super) fn runtime(section: &Section<'_>) -> Runtime {
         shard_queue: section.number("shard_queue").unwrap_or_default(),
         udp_receive_buffer: section.number("udp_receive_buffer").unwrap_or_default(),
         udp_send_buffer: section.number("udp_send_buffer").unwrap_or_default(),
+        watch: section.flag("watch"),
     }
 }

@@ -39,6 +39,10 @@ impl<'a> Value<'a> {
         }
     }
 
+    pub(super) fn is_text(&self, wanted: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if text == wanted)
+    }
+
     pub(super) fn is_table(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::Table(_))
     }

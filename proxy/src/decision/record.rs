@@ -51,6 +51,10 @@ impl Recorder {
             sigbox_core::Outcome::Fallback(cause) => {
                 (Outcome::Fallback, Some(contract_cause(cause)))
             }
+            sigbox_core::Outcome::Remembered(cause) => (
+                Outcome::Cached,
+                Some(cause.map_or(Cause::Rule, contract_cause)),
+            ),
             sigbox_core::Outcome::Cancelled => (Outcome::Cancelled, None),
         };
         let rule = || decided.rule.as_deref().map(str::to_owned);

@@ -154,7 +154,7 @@ fn described(decision: &DecisionEvent) -> String {
             let name = decider.split_once('/').map_or(decider, |(name, _)| name);
             decided(name, decision.action.as_deref().unwrap_or("nothing"))
         }
-        (Outcome::Fallback, Some(cause)) => fallback(cause.as_str()),
+        (Outcome::Fallback | Outcome::Cached, Some(cause)) => fallback(cause.as_str()),
         (outcome, _) => outcome.as_str().to_owned(),
     }
 }

@@ -48,6 +48,8 @@ counters! {
     UdpDropQueueFull = "udp_dropped"["reason" = "queue_full"],
     /// Received, but there was no time for it; see `requests_rejected` for those that were answered.
     UdpDropOverload = "udp_dropped"["reason" = "overload"],
+    /// Received from a source that is banned.
+    UdpDropBanned = "udp_dropped"["reason" = "banned"],
     /// To be sent, but the socket's buffer and the backlog were full.
     UdpDropSendBuffer = "udp_dropped"["reason" = "send_buffer_full"],
     /// To be sent, but longer than a datagram may be.
@@ -68,6 +70,8 @@ counters! {
     EventsPublished = "events_published",
     /// Events dropped because the NATS connection did not take them at once.
     EventsDropped = "events_dropped",
+    /// Bans by rules and limits that were forgotten because too many waited.
+    BansForgotten = "bans_forgotten",
     /// Name lookups started.
     Lookups = "lookups",
     /// Name lookups without an address.

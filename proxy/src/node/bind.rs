@@ -160,6 +160,7 @@ mod tests {
             shard_queue: 1,
             udp_receive_buffer: 65_536,
             udp_send_buffer: 65_536,
+            watch: false,
         }
     }
 

@@ -1,10 +1,12 @@
-//! What the node does about signals.
+//! What the node does about signals, and when its configuration file changes.
 
+use std::future::pending;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::warn;
+use tracing::{info, warn};
 
+use super::watch::Watch;
 use super::{Node, NodeError, Turn};
 
 pub(super) struct Signals {
@@ -23,10 +25,21 @@ impl Signals {
         })
     }
 
-    /// Serves them until the node has ended. The second request to stop is a request to stop now.
-    pub(super) async fn serve(mut self, node: &mut Node) -> Result<(), NodeError> {
+    /// Serves them, and `watch`, until the node has ended: one thing after the other, so that no two
+    /// reloads meet. The second request to stop is a request to stop now.
+    pub(super) async fn serve(
+        mut self,
+        node: &mut Node,
+        mut watch: Option<Watch>,
+    ) -> Result<(), NodeError> {
         let mut stopping = false;
         loop {
+            let changed = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => pending().await,
+                }
+            };
             let stop = tokio::select! {
                 turn = node.turn() => match turn {
                     Turn::Ended(ended) => return ended,
@@ -38,7 +51,16 @@ impl Signals {
                 },
                 _ = self.terminate.recv() => true,
                 _ = self.interrupt.recv() => true,
-                _ = self.hang_up.recv() => false,
+                _ = self.hang_up.recv() => {
+                    if let Some(watch) = &mut watch {
+                        watch.note();
+                    }
+                    false
+                }
+                () = changed => {
+                    info!("the configuration file has changed");
+                    false
+                }
             };
             match (stop, stopping) {
                 (true, true) => {

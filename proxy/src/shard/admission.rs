@@ -157,6 +157,13 @@ impl Admission {
         self.others.len() > 0 || (self.calls.len() > 0 && room > 0)
     }
 
+    /// When the one arrived that has waited longest.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let fronts = [self.calls.front(), self.others.front()];
+        let arrived = fronts.into_iter().flatten().map(|front| front.arrived);
+        arrived.min()
+    }
+
     /// When the next of those that wait for something else is turned away.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let front = self.calls.front()?;

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::socket::Socket;
 use super::{Lookup, Shard, datagrams};
+use crate::bans::Wanted;
 use crate::bus::unix_ms;
 use crate::config::Config;
 use crate::metrics::{ShardCounter, ShardMetrics};
@@ -47,8 +48,8 @@ impl Failed {
 /// Why the fallback rules decided, if they did.
 fn cause_of(outcome: Outcome) -> Option<&'static str> {
     match outcome {
-        Outcome::Fallback(cause) => Some(cause.label()),
-        Outcome::Decided | Outcome::Rule | Outcome::Cancelled => None,
+        Outcome::Fallback(cause) | Outcome::Remembered(Some(cause)) => Some(cause.label()),
+        Outcome::Decided | Outcome::Rule | Outcome::Remembered(None) | Outcome::Cancelled => None,
     }
 }
 
@@ -142,6 +143,20 @@ impl Shard {
                         .recorder
                         .cancelled(*id, tenant, *class, call_id, unix_ms());
                     self.bus.announce(&event, tenant);
+                }
+            }
+            Output::Ban {
+                source,
+                span,
+                reason,
+            } => {
+                let wanted = Wanted {
+                    source: *source,
+                    until: self.now + *span,
+                    reason: reason.clone(),
+                };
+                if self.wanted_bans.try_send(wanted).is_err() {
+                    self.metrics.add(ShardCounter::BansForgotten);
                 }
             }
             Output::Lookup { ticket, name } => self.look_up(*ticket, name),

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Clock, Steer};
 use crate::admin::Health;
+use crate::bans::{Bans, Wanted};
 use crate::config::Config;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ShardMetrics};
@@ -124,6 +125,10 @@ pub struct Parts {
     pub shared: Arc<Metrics>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// Whose messages are dropped.
+    pub bans: Arc<Bans>,
+    /// Where those go whom the core bans.
+    pub wanted_bans: mpsc::Sender<Wanted>,
     /// Whether there is memory for new calls.
     pub memory: Arc<MemoryGuard>,
 }

@@ -32,6 +32,8 @@ pub struct Sim {
     pub asked: Vec<Asked>,
     /// Tokens of withdrawn queries.
     pub withdrawn: Vec<Token>,
+    /// Who was banned, for how long and by what. Nothing keeps them from sending here.
+    pub banned: Vec<(IpAddr, Duration, String)>,
     /// Addresses that sending to fails for.
     pub unreachable: Vec<SocketAddr>,
     /// Host names.
@@ -106,6 +108,7 @@ impl Sim {
             partitions: Vec::new(),
             asked: Vec::new(),
             withdrawn: Vec::new(),
+            banned: Vec::new(),
             unreachable: Vec::new(),
             names: HashMap::new(),
             now: Instant::ZERO,
@@ -324,6 +327,11 @@ impl Sim {
                     let addresses = self.names.get(&name).cloned().unwrap_or_default();
                     self.schedule(Duration::from_millis(5), Event::Looked(ticket, addresses));
                 }
+                Output::Ban {
+                    source,
+                    span,
+                    reason,
+                } => self.banned.push((source, span, reason.to_string())),
                 Output::Decided(_) | Output::Finished(_) => {}
             }
         }

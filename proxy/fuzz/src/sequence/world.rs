@@ -406,6 +406,7 @@ impl World {
                     assert!(!out.bytes(&name).is_empty());
                     self.lookups.push(ticket);
                 }
+                Output::Ban { reason, .. } => assert!(!reason.is_empty()),
                 Output::Decided(decided) => {
                     assert!(!out.bytes(&decided.call_id).is_empty());
                     assert!(!out.bytes(&decided.request_uri).is_empty());

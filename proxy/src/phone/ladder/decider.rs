@@ -65,7 +65,7 @@ impl Lanes {
                     steps.push(self.note(decision.at, decision.reasons.join("; "), Tone::Decider));
                 }
             }
-            Outcome::Fallback => {
+            Outcome::Fallback | Outcome::Cached => {
                 // Where the note stands: beside the answer, or the query that got lost.
                 let at = match cause {
                     Cause::Timeout => {

@@ -1,0 +1,267 @@
+//! Why a request would be treated as it would: the way through limits and rules, without going it.
+//!
+//! It is the way that calls go, [`walk`] with a gate that looks at limits and does not count, and
+//! somebody who writes down what is found out about each rule.
+
+use std::sync::Arc;
+
+use sigbox_wire::is_emergency;
+
+use crate::limits::{Fill, Moment, RateLimit};
+use crate::plan::Plan;
+use crate::rules::{Cached, Condition, Facts, Found, Gate, Part, Rule, Step, Watch, walk};
+use crate::settings::Settings;
+
+/// What would become of a request, and why.
+#[derive(Debug)]
+pub struct Explained<'s> {
+    /// The limits that hold without a rule, up to the first that is reached.
+    pub limits: Vec<LimitSeen>,
+    /// The first of them that is reached.
+    pub over: Option<&'s Arc<RateLimit>>,
+    /// Every rule of the list, in order.
+    pub rules: Vec<RuleSeen>,
+    /// What the list says; [`Found::Nothing`] when a limit is reached before it.
+    pub found: Found<'s>,
+}
+
+/// A limit as it stands for one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitSeen {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The key of the request, its parts separated by spaces.
+    pub key: String,
+    /// How full it is.
+    pub fill: Fill,
+    /// It does not hold for this request: an emergency call.
+    pub is_exempt: bool,
+}
+
+/// What was found out about one rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSeen {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The limit before its action, if its condition holds.
+    pub limit: Option<LimitSeen>,
+    /// How far it got.
+    pub result: Seen,
+}
+
+/// How far a rule got.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// A rule before it decides.
+    NotReached,
+    /// This part of its condition does not hold.
+    Unmet {
+        /// The part.
+        part: Part,
+        /// What the request has there.
+        found: String,
+    },
+    /// It leaves the request to the next.
+    Passes,
+    /// Nothing is remembered for this key; `None` when the request has none.
+    Missed {
+        /// The key.
+        key: Option<String>,
+    },
+    /// Its limit is reached.
+    Over,
+    /// It decides.
+    Decides,
+}
+
+impl Settings {
+    /// What the limits and the rules before asking would do with a request outside a dialog.
+    pub fn explain(&self, facts: &Facts<'_>, moment: Moment) -> Explained<'_> {
+        let mut gate = self.look(facts, moment, &self.tenant);
+        let mut limits = Vec::new();
+        let over = self.rate_limits.always().find(|limit| {
+            let passes = gate.passes(limit, facts);
+            limits.push(gate.seen(limit, facts));
+            !passes
+        });
+        let rules = &self.rules.before;
+        let mut seen = Written::new(rules, facts, &gate);
+        let found = match over {
+            Some(_) => Found::Nothing,
+            None => walk(rules, facts, &mut gate.again(), &mut seen),
+        };
+        let rules = seen.rules;
+        Explained {
+            limits,
+            over,
+            rules,
+            found,
+        }
+    }
+
+    /// What the fallback rules would do, for the cause that `facts` has.
+    pub fn explain_fallback(
+        &self,
+        facts: &Facts<'_>,
+        moment: Moment,
+        tenant: &str,
+    ) -> Explained<'_> {
+        let gate = self.look(facts, moment, tenant);
+        let rules = &self.rules.fallback;
+        let mut seen = Written::new(rules, facts, &gate);
+        let found = walk(rules, facts, &mut gate.again(), &mut seen);
+        let rules = seen.rules;
+        Explained {
+            limits: Vec::new(),
+            over: None,
+            rules,
+            found,
+        }
+    }
+
+    fn look<'g>(&'g self, facts: &Facts<'_>, moment: Moment, tenant: &'g str) -> Look<'g> {
+        Look {
+            settings: self,
+            moment,
+            tenant,
+            is_emergency: is_emergency(facts.request.request_uri()),
+        }
+    }
+}
+
+/// The gate of whoever only asks.
+struct Look<'g> {
+    settings: &'g Settings,
+    moment: Moment,
+    tenant: &'g str,
+    is_emergency: bool,
+}
+
+impl Look<'_> {
+    fn again(&self) -> Self {
+        Self { ..*self }
+    }
+
+    fn seen(&self, limit: &RateLimit, facts: &Facts<'_>) -> LimitSeen {
+        let key = String::from_utf8_lossy(&limit.key_of(facts)).into_owned();
+        LimitSeen {
+            name: limit.name.clone(),
+            key: key.trim_end_matches('\n').replace('\n', " "),
+            fill: limit.look(facts, self.moment),
+            is_exempt: self.is_emergency,
+        }
+    }
+}
+
+impl Gate for Look<'_> {
+    fn passes(&mut self, limit: &RateLimit, facts: &Facts<'_>) -> bool {
+        self.is_emergency || !limit.look(facts, self.moment).is_over
+    }
+
+    fn cached(&mut self, cached: &Cached, facts: &Facts<'_>) -> Option<Arc<Plan>> {
+        let tenant = cached.tenant.as_deref().unwrap_or(self.tenant);
+        let key = cached.key.key(facts)?;
+        self.settings.cache.get(self.moment.now, tenant, &key)
+    }
+}
+
+/// Whoever writes down what is found out.
+struct Written<'w, 'f> {
+    rules: Vec<RuleSeen>,
+    facts: &'w Facts<'f>,
+    look: &'w Look<'w>,
+}
+
+impl<'w, 'f> Written<'w, 'f> {
+    fn new(rules: &[Rule], facts: &'w Facts<'f>, look: &'w Look<'w>) -> Self {
+        let rules = rules.iter().map(|rule| RuleSeen {
+            name: rule.name.clone(),
+            limit: None,
+            result: Seen::NotReached,
+        });
+        Self {
+            rules: rules.collect(),
+            facts,
+            look,
+        }
+    }
+}
+
+impl Watch for Written<'_, '_> {
+    fn saw(&mut self, position: usize, rule: &Rule, step: Step<'_>) {
+        let Some(seen) = self.rules.get_mut(position) else {
+            return;
+        };
+        if let Step::Passed(limit) | Step::Over(limit) = step {
+            seen.limit = Some(self.look.seen(limit, self.facts));
+        }
+        seen.result = match step {
+            // What comes after the limit says more.
+            Step::Passed(_) => return,
+            Step::Over(_) => Seen::Over,
+            Step::Unmet(part) => Seen::Unmet {
+                part,
+                found: found(&rule.condition, part, self.facts),
+            },
+            Step::Missed(cached) => Seen::Missed {
+                key: cached
+                    .key
+                    .key(self.facts)
+                    .map(|key| String::from_utf8_lossy(&key).into_owned()),
+            },
+            Step::Passes => Seen::Passes,
+            Step::Decides => Seen::Decides,
+        };
+    }
+}
+
+/// What the request has where the condition wants something else.
+fn found(condition: &Condition, part: Part, facts: &Facts<'_>) -> String {
+    let text =
+        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let host = |uri: Option<&sigbox_wire::Uri<'_>>| {
+        let host = uri.and_then(|uri| uri.host);
+        host.map_or_else(String::new, |host| host.to_string())
+    };
+    let (from, to) = (facts.from(), facts.to());
+    match part {
+        Part::Cause => facts
+            .cause
+            .map_or_else(String::new, |cause| cause.label().to_owned()),
+        Part::Method => text(Some(facts.request.method().as_bytes())),
+        Part::Source => facts.source().to_string(),
+        Part::Listener => format!("listener {}", facts.flow.listener.0 + 1),
+        Part::User => text(facts.uri().and_then(|uri| uri.user)),
+        Part::Domain => host(facts.uri()),
+        Part::FromUser => text(from.and_then(|from| from.uri.user)),
+        Part::FromDomain => host(from.map(|from| &from.uri)),
+        Part::From => text(from.map(|from| from.text)),
+        Part::ToUser => text(to.and_then(|to| to.uri.user)),
+        Part::ToDomain => host(to.map(|to| &to.uri)),
+        Part::To => text(to.map(|to| to.text)),
+        Part::Header(at) => {
+            let Some(header) = condition.headers.get(at) else {
+                return String::new();
+            };
+            let mut values = facts.request.named(header.name.as_bytes());
+            let first = values.next().map(|found| found.value);
+            format!(
+                "{}: {}",
+                header.name,
+                first.map_or_else(|| "absent".to_owned(), |value| text(Some(value)))
+            )
+        }
+        Part::Schedule => {
+            let hours = condition
+                .schedules
+                .iter()
+                .map(|hours| match hours.holiday(facts.unix_s) {
+                    Some(day) => format!("{} is closed: {day}", hours.name),
+                    None => format!("{} is closed", hours.name),
+                });
+            hours.collect::<Vec<_>>().join(", ")
+        }
+        Part::Any => "none of them holds".to_owned(),
+        Part::Not(at) => format!("the one at {} holds", at + 1),
+    }
+}

@@ -1,0 +1,60 @@
+//! `/api/v1/explain` and `/api/v1/simulate`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use sigbox_core::{FallbackCause, Plan};
+
+use super::Problem;
+use super::limits::Controls;
+use crate::explain::{
+    DeciderSaid, Explanation, Simulated, SimulatedRequest, explain_parsed, fallback,
+};
+
+/// What limits and rules would do with a request.
+pub(super) async fn explain(
+    State(controls): State<Controls>,
+    request: Result<Json<SimulatedRequest>, JsonRejection>,
+) -> Result<Json<Explanation>, Problem> {
+    let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let config = controls.config.load_full();
+    let simulated = parsed(&controls, &request)?;
+    let now = controls.clock.now();
+    let explanation = explain_parsed(&simulated, &config.settings, &controls.bans, now);
+    Ok(Json(explanation))
+}
+
+fn parsed(controls: &Controls, request: &SimulatedRequest) -> Result<Simulated, Problem> {
+    let config = controls.config.load();
+    let unix_ms = controls.unix_ms(controls.clock.now());
+    request
+        .parse(&config.settings, unix_ms)
+        .map_err(|error| Problem::of(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
+}
+
+/// The same, and the answer of a decider if a rule asks one.
+pub(super) async fn simulate(
+    State(controls): State<Controls>,
+    request: Result<Json<SimulatedRequest>, JsonRejection>,
+) -> Result<Json<Explanation>, Problem> {
+    let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let config = controls.config.load_full();
+    let simulated = parsed(&controls, &request)?;
+    let now = controls.clock.now();
+    let mut explanation = explain_parsed(&simulated, &config.settings, &controls.bans, now);
+    if explanation.verdict.action != "ask" {
+        return Ok(Json(explanation));
+    }
+    let answer = crate::explain::ask(&simulated, &config, now).await;
+    if let Err((cause, _)) = answer.plan {
+        explanation.fallback = Some(fallback(&simulated, &config.settings, now, cause));
+    } else if matches!(answer.plan, Ok(Plan::Pass)) {
+        let cause = FallbackCause::Pass;
+        explanation.fallback = Some(fallback(&simulated, &config.settings, now, cause));
+    } else {
+        explanation.fallback = None;
+    }
+    explanation.decider = Some(DeciderSaid::of(answer));
+    Ok(Json(explanation))
+}
