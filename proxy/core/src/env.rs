@@ -9,6 +9,7 @@ use uuid::{Builder, Uuid};
 use crate::clock::Instant;
 use crate::counters::{Counter, Counters};
 use crate::flow::Flow;
+use crate::gateways::Calls;
 use crate::io::{Output, Outputs};
 use crate::key::{BranchToken, TransactionKey};
 use crate::secret::{Fingerprint, Secret};
@@ -28,6 +29,8 @@ pub(crate) struct Env<'a> {
     pub(crate) out: &'a mut Outputs,
     /// Those that are suspended.
     pub(crate) suspended: &'a mut Waiting,
+    /// Answered calls of gateways that count them.
+    pub(crate) calls: &'a mut Calls,
     /// When a call was last answered.
     pub(crate) answered_at: &'a mut Option<Instant>,
     /// Unix time in milliseconds at [`Instant::ZERO`].

@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::flow::Flow;
+use crate::gateways::GatewayChange;
 use crate::key::{BranchToken, Ticket, Token};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -106,6 +107,8 @@ pub enum Output {
     Decided(Box<Decided>),
     /// A transaction that was decided here has had its final response.
     Finished(Box<Finished>),
+    /// A gateway's state changed.
+    Gateway(Box<GatewayChange>),
 }
 
 /// Record of one decision. Emitted only when `Settings::records` asks for it, so that the per-call

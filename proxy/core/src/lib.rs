@@ -19,6 +19,7 @@ mod display_name;
 mod env;
 mod flow;
 mod forward;
+mod gateways;
 mod header_edits;
 mod io;
 mod key;
@@ -48,6 +49,11 @@ pub use self::core::{Core, Suspended};
 pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};
+pub use gateways::{
+    Algorithm, Failure, Gateway, GatewayChange, GatewayDefinition, GatewayError, GatewayRef,
+    GatewaySet, GatewaySets, GatewayState, GatewayStep, HashOn, LastFailure, MAX_GATEWAYS,
+    MAX_SETS, Probing, SetDefinition, Skip, Why,
+};
 pub use header_edits::{HeaderEdits, Party};
 pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
 pub use key::{BranchToken, Ticket, Token, TransactionKey};

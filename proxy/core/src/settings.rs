@@ -7,6 +7,7 @@ use std::time::Duration;
 use sigbox_wire::{Host, Uri};
 
 use crate::flow::{ListenerId, Transport};
+use crate::gateways::GatewaySets;
 use crate::io::Class;
 use crate::rules::Rules;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Local rules.
     pub rules: Rules,
+    /// Gateway sets, shared by all cores of a process.
+    pub gateways: Arc<GatewaySets>,
     /// Which records to emit.
     pub records: Records,
     /// How long a caller is told to wait when the proxy drains, drawn from this range.
@@ -57,6 +60,7 @@ impl Default for Settings {
             decision: DecisionSettings::default(),
             limits: Limits::default(),
             rules: Rules::default(),
+            gateways: Arc::default(),
             records: Records::default(),
             retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
             explain_fallback: false,
@@ -167,6 +171,8 @@ pub struct Limits {
     pub suspended: usize,
     /// Live transactions (finished ones that absorb retransmissions do not count) in one core.
     pub transactions: usize,
+    /// Answered calls that are counted for their gateways in one core; more count only until they are answered.
+    pub gateway_calls: usize,
     /// Message limits.
     pub wire: sigbox_wire::Limits,
 }
@@ -176,6 +182,7 @@ impl Default for Limits {
         Self {
             suspended: 20_000,
             transactions: 100_000,
+            gateway_calls: 100_000,
             wire: sigbox_wire::Limits::default(),
         }
     }

@@ -34,6 +34,8 @@ pub struct Sim {
     pub withdrawn: Vec<Token>,
     /// Addresses that sending to fails for.
     pub unreachable: Vec<SocketAddr>,
+    /// Changes of gateways' states: `12000 carriers/gw1 active>trying timeout`, with the milliseconds since the start.
+    pub changes: Vec<String>,
     /// Host names.
     pub names: HashMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -107,6 +109,7 @@ impl Sim {
             asked: Vec::new(),
             withdrawn: Vec::new(),
             unreachable: Vec::new(),
+            changes: Vec::new(),
             names: HashMap::new(),
             now: Instant::ZERO,
             counters,
@@ -154,6 +157,12 @@ impl Sim {
         let mut out = Outputs::new();
         self.core.handle(self.now, input, &mut out);
         self.drain(&mut out);
+    }
+
+    /// Has the core take over new settings, with the listeners it has.
+    pub fn reload(&mut self, mut settings: Settings) {
+        settings.listeners = self.core.settings().listeners.clone();
+        self.input(Input::Reload(Arc::new(settings)));
     }
 
     /// Lets that much time pass.
@@ -324,6 +333,15 @@ impl Sim {
                     let addresses = self.names.get(&name).cloned().unwrap_or_default();
                     self.schedule(Duration::from_millis(5), Event::Looked(ticket, addresses));
                 }
+                Output::Gateway(change) => self.changes.push(format!(
+                    "{} {}/{} {}>{} {}",
+                    change.at.as_millis(),
+                    change.gateway.set(),
+                    change.gateway.id(),
+                    change.from.name(),
+                    change.to.name(),
+                    change.why.label(),
+                )),
                 Output::Decided(_) | Output::Finished(_) => {}
             }
         }
