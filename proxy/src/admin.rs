@@ -1,9 +1,10 @@
-//! The admin HTTP server: health, readiness, metrics.
+//! The admin HTTP server: health, readiness, metrics, gateways.
 //!
 //! It runs on one small runtime of its own, away from the shards: nothing an HTTP client does can
 //! slow a call down. The same runtime is there for other work that must not be done on a shard,
 //! such as name lookups.
 
+mod gateways;
 mod health;
 mod server;
 
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 
 pub use health::{Health, Readiness};
 
+use crate::gateways::GatewayBoard;
 use crate::metrics::Metrics;
 
 /// The running server and its runtime. Dropping it stops both.
@@ -38,6 +40,7 @@ impl Admin {
         listen: SocketAddr,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
+        board: Arc<GatewayBoard>,
     ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
@@ -61,7 +64,7 @@ impl Admin {
                         }
                     };
                     tokio::select! {
-                        () = server::serve(socket, health, metrics) => {}
+                        () = server::serve(socket, health, metrics, board) => {}
                         _ = stopped => {}
                     }
                 });

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod demo;
+pub mod gateways;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

@@ -24,6 +24,7 @@ pub use bind::BindError;
 
 use crate::admin::{Admin, Health};
 use crate::config::{Config, Severity};
+use crate::gateways::GatewayBoard;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
@@ -114,6 +115,7 @@ pub struct Node {
     listeners: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    board: Arc<GatewayBoard>,
     admin: Admin,
     shards: Vec<ShardHandle>,
     ends: mpsc::UnboundedReceiver<End>,
@@ -145,20 +147,23 @@ impl Node {
             watched.map_err(system("cannot look at a socket"))?;
         }
         metrics.set_receive_buffers(buffers);
-        let ready_without_nats = config.admin.ready_without_nats;
-        let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
-        let address = config.admin.listen;
-        let admin = Admin::start(address, health.clone(), metrics.clone())
-            .map_err(|source| NodeError::Admin { address, source })?;
-
         let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
             .map(|_| channels(config.runtime.shard_queue))
             .unzip();
+        let clock = Clock::start();
+        let board = board(&config, clock, &handles);
+        metrics.set_gateways(board.clone());
+        let ready_without_nats = config.admin.ready_without_nats;
+        let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
+        let address = config.admin.listen;
+        let admin = Admin::start(address, health.clone(), metrics.clone(), board.clone())
+            .map_err(|source| NodeError::Admin { address, source })?;
+
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
         let shared = Arc::new(config.clone());
-        let (steer, clock, process) = (Steer::new(shards), Clock::start(), random::<8>()?);
+        let (steer, process) = (Steer::new(shards), random::<8>()?);
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
@@ -217,6 +222,7 @@ impl Node {
             listeners: bound.addresses,
             metrics,
             health,
+            board,
             admin,
             shards: handles,
             ends,
@@ -261,6 +267,7 @@ impl Node {
     /// Takes over `config`, keeping the sockets it has.
     pub fn apply(&mut self, mut config: Config) {
         config.set_bound(&self.listeners);
+        self.board.replace(config.settings.gateways.clone());
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.tell(|| Control::Reload(shared.clone()));
@@ -330,6 +337,18 @@ impl Node {
         info!("stopped");
         Ok(())
     }
+}
+
+/// The board of a node's gateways; the first shard tells others what operators do.
+fn board(config: &Config, clock: Clock, shards: &[ShardHandle]) -> Arc<GatewayBoard> {
+    let first = shards.first().cloned();
+    let sets = config.settings.gateways.clone();
+    Arc::new(GatewayBoard::new(sets, clock, move |change| {
+        if let Some(shard) = &first {
+            // One that has ended tells nobody any more.
+            let _ = shard.control.send(Control::Gateway(Box::new(change)));
+        }
+    }))
 }
 
 enum StartError {

@@ -215,6 +215,7 @@ impl Shard {
             match control {
                 Control::Reload(config) => self.reload(&config),
                 Control::Drain => self.start_draining(),
+                Control::Gateway(change) => self.gateway_changed(&change),
                 Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {
                     if addresses.is_empty() {

@@ -8,18 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox::admin::{Admin, Health};
+use sigbox::gateways::GatewayBoard;
 use sigbox::metrics::Metrics;
+use sigbox::shard::Clock;
 
 struct Node {
     health: Arc<Health>,
     admin: Admin,
 }
 
+fn no_gateways() -> Arc<GatewayBoard> {
+    Arc::new(GatewayBoard::new(Arc::default(), Clock::start(), drop))
+}
+
 fn node() -> Node {
     let metrics = Arc::new(Metrics::new("edge-1"));
     let health = Arc::new(Health::new(1, false, Arc::clone(&metrics)));
     let listen: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let admin = Admin::start(listen, Arc::clone(&health), metrics).unwrap();
+    let admin = Admin::start(listen, Arc::clone(&health), metrics, no_gateways()).unwrap();
     Node { health, admin }
 }
 
@@ -122,5 +128,5 @@ fn a_port_that_is_taken_is_an_error() {
     let node = node();
     let metrics = Arc::new(Metrics::new("edge-2"));
     let health = Arc::new(Health::new(1, true, Arc::clone(&metrics)));
-    assert!(Admin::start(node.admin.address(), health, metrics).is_err());
+    assert!(Admin::start(node.admin.address(), health, metrics, no_gateways()).is_err());
 }

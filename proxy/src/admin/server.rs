@@ -15,7 +15,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::gateways;
 use super::health::Health;
+use crate::gateways::GatewayBoard;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
 const MAX_CONNECTIONS: usize = 64;
@@ -34,8 +36,13 @@ struct Parts {
 }
 
 /// Serves until it is dropped.
-pub(super) async fn serve(socket: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
-    let router = router(Parts { health, metrics });
+pub(super) async fn serve(
+    socket: TcpListener,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    board: Arc<GatewayBoard>,
+) {
+    let router = router(Parts { health, metrics }, board);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         // Waiting for a slot before accepting leaves the rest in the kernel's queue.
@@ -67,13 +74,14 @@ pub(super) async fn serve(socket: TcpListener, health: Arc<Health>, metrics: Arc
     }
 }
 
-fn router(parts: Parts) -> Router {
+fn router(parts: Parts, board: Arc<GatewayBoard>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(parts)
+        .merge(gateways::router(board))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 async fn healthz() -> &'static str {

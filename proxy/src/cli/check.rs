@@ -115,6 +115,7 @@ fn events(events: Events) -> String {
         ("transaction", events.transaction),
         ("cancelled", events.cancelled),
         ("node", events.node),
+        ("gateway", events.gateway),
     ];
     match join(
         kinds

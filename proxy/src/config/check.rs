@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
-use super::{Config, listen, nats, reload, rules, secrets, sections};
+use super::{Config, gateways, listen, nats, reload, rules, secrets, sections};
 use crate::decision::PlanContext;
 
 /// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
@@ -46,7 +46,7 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
 }
 
 fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Config> {
-    root.refuse_unknown(&[TABLES, &["rule", "fallback"]].concat());
+    root.refuse_unknown(&[TABLES, &["rule", "fallback", "gateways"]].concat());
     let table = |name| {
         let section = root.table(name, name);
         let inner: &[&str] = if name == "nats" { &["breaker"] } else { &[] };
@@ -113,6 +113,15 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         explain_fallback: decision.flag("explain_fallback"),
         ..Settings::default()
     };
+    let gateways = gateways::read(
+        root,
+        &gateways::Around {
+            listen: &listen,
+            settings: &settings,
+            running: running.map(|running| &*running.settings.gateways),
+        },
+    );
+    settings.gateways = gateways;
     let rules = rules::read(
         root,
         &rules::Around {

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sigbox_contracts::Slug;
-use sigbox_core::{Action, Ask, DecisionSettings, Plan, Rule, Rules};
+use sigbox_core::{Action, Ask, DecisionSettings, GatewaySet, Plan, Rule, Rules};
 use toml::de::DeValue;
 
 use super::condition;
 use super::diagnostic::Diagnostic;
 use super::keys;
 use super::reader::Section;
-use super::suggest::any_of;
+use super::suggest::{any_of, closest};
 use super::value::Value;
 use super::{Listen, decide};
 use crate::decision::PlanContext;
@@ -137,8 +137,8 @@ fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) 
 
 fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Action> {
     let verbs: &[&str] = match which {
-        Which::Before => &["ask", "route", "reject", "redirect", "pass"],
-        Which::Fallback => &["route", "reject", "redirect", "pass"],
+        Which::Before => &["ask", "route", "gateways", "reject", "redirect", "pass"],
+        Which::Fallback => &["route", "gateways", "reject", "redirect", "pass"],
     };
     let Some(value) = section.value("action") else {
         if section.value("routes").is_some() {
@@ -197,7 +197,7 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
     // The rest of the table is the decision; `action` belongs to both.
     let not_decision: Vec<_> = keys::of("rule")
         .map(|key| key.name)
-        .filter(|name| !matches!(*name, "action" | "tenant" | "budget_ms"))
+        .filter(|name| !matches!(*name, "action" | "tenant" | "budget_ms" | "set"))
         .collect();
     let mut sound = true;
     for key in ["tenant", "budget_ms"] {
@@ -212,9 +212,12 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
     }
     let not_decision: Vec<_> = not_decision
         .into_iter()
-        .chain(["tenant", "budget_ms"])
+        .chain(["tenant", "budget_ms", "set"])
         .collect();
-    let plan = decide::plan(section, &not_decision, around.limits, &around.plans)?;
+    let plan = match gateway_set(section, around)? {
+        Some(set) => decide::plan_to_gateways(section, set, &not_decision, around)?,
+        None => decide::plan(section, &not_decision, around.limits, &around.plans)?,
+    };
     if plan == Plan::Pass {
         section.faults.push(
             Diagnostic::warning(
@@ -225,4 +228,45 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
         );
     }
     sound.then(|| Action::Decide(Arc::new(plan)))
+}
+
+/// The set of `action = "gateways"`; `None` when it is missing or unknown, or stands beside another action.
+fn gateway_set<'a>(section: &Section<'a>, around: &Around<'_>) -> Option<Option<&'a str>> {
+    let action = section.value("action").and_then(|value| value.text());
+    let value = section.value("set");
+    match (action, value) {
+        (Some("gateways"), Some(value)) => {
+            let set = value.text()?;
+            let sets = &around.plans.settings.gateways;
+            if sets.set(set).is_some() {
+                return Some(Some(set));
+            }
+            let names = || sets.iter().map(GatewaySet::name);
+            let help = match closest(set, names()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None if sets.is_empty() => "there is no `[[gateways]]`".to_owned(),
+                None => format!("known: {}", any_of(names())),
+            };
+            value.fault(
+                format!("there is no gateway set `{set}`"),
+                "not a `name` of `[[gateways]]`",
+                Some(help),
+            )
+        }
+        (Some("gateways"), None) => {
+            let at = section.value("action").map(|value| value.span());
+            section.faults.push(
+                Diagnostic::error(at, "`action = \"gateways\"` needs a `set`")
+                    .label("which gateways?")
+                    .help("set = \"NAME\", the `name` of a `[[gateways]]`"),
+            );
+            None
+        }
+        (_, Some(value)) => value.fault(
+            "`set` only has a meaning with `action = \"gateways\"`".to_owned(),
+            "has no effect here",
+            None,
+        ),
+        (_, None) => Some(None),
+    }
 }
