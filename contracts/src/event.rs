@@ -21,6 +21,8 @@ pub enum Event {
     Transaction(TransactionEvent),
     /// A proxy started, drains or stopped.
     Node(NodeEvent),
+    /// A gateway's state changed.
+    Gateway(Box<GatewayEvent>),
 }
 
 impl Event {
@@ -31,6 +33,7 @@ impl Event {
             Self::Cancelled(_) => EventKind::Cancelled,
             Self::Transaction(_) => EventKind::Transaction,
             Self::Node(_) => EventKind::Node,
+            Self::Gateway(_) => EventKind::Gateway,
         }
     }
 
@@ -265,6 +268,73 @@ pub enum NodeState {
     Draining,
     /// Gone.
     Stopped,
+}
+
+/// The state of a gateway of a set changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GatewayEvent {
+    /// Version of this document.
+    pub version: String,
+    /// Name of the proxy.
+    pub node: String,
+    /// Tenant.
+    pub tenant: String,
+    /// Name of the gateway set.
+    pub set: String,
+    /// Id of the gateway within the set.
+    pub gateway: String,
+    /// Its URI.
+    pub uri: String,
+    /// What it is now.
+    pub state: GatewayState,
+    /// What it was before.
+    pub previous: GatewayState,
+    /// Why.
+    pub reason: GatewayReason,
+    /// The status, when `reason` is `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 200, max = 699))]
+    pub status: Option<u16>,
+    /// Whether a probe showed it, and not a request.
+    pub probe: bool,
+    /// When, in Unix milliseconds.
+    pub at: f64,
+}
+
+/// Whether a gateway is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum GatewayState {
+    /// It is.
+    Active,
+    /// It is, though it failed last.
+    Trying,
+    /// It is not: it failed too often in a row.
+    Inactive,
+    /// It is not: somebody switched it off.
+    Disabled,
+}
+
+/// Why the state of a gateway changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GatewayReason {
+    /// It answered as it should.
+    Answered,
+    /// It did not answer in time.
+    Timeout,
+    /// It answered with a status that counts as a failure.
+    Status,
+    /// Nothing could be sent to it.
+    Unreachable,
+    /// Its name has no address.
+    Unresolved,
+    /// It was left alone long enough to be tried again.
+    Recovered,
+    /// An operator wanted it so.
+    Operator,
 }
 
 #[cfg(test)]

@@ -245,6 +245,8 @@ pub enum EventKind {
     Transaction,
     /// A proxy started, drains or stopped.
     Node,
+    /// A gateway's state changed.
+    Gateway,
 }
 
 impl EventKind {
@@ -255,6 +257,7 @@ impl EventKind {
             Self::Cancelled => "cancelled",
             Self::Transaction => "transaction",
             Self::Node => "node",
+            Self::Gateway => "gateway",
         }
     }
 }

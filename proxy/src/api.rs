@@ -8,6 +8,7 @@ mod audit;
 mod conditional;
 mod events;
 mod explain;
+mod gateways;
 mod limits;
 mod problem;
 mod query;
@@ -29,6 +30,7 @@ pub use problem::Problem;
 
 use crate::admin::Health;
 use crate::config::Scope;
+use crate::gateways::GatewayBoard;
 use crate::tables::Registry;
 
 /// What the handlers work with.
@@ -44,6 +46,8 @@ pub struct Api {
     pub tables: Arc<Registry>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// Gateway sets.
+    pub gateways: Arc<GatewayBoard>,
     /// Limits, bans, rules.
     pub controls: Controls,
     /// Asks for a reload of the configuration; the answer comes back by the sender.
@@ -106,6 +110,9 @@ pub const ROUTES: &[Operation] = &[
     operation("POST", "/api/v1/reload", Scope::Admin),
     operation("GET", "/api/v1/events", Scope::Read),
     operation("GET", "/api/v1/audit", Scope::Read),
+    operation("GET", "/api/v1/gateways", Scope::Read),
+    operation("GET", "/api/v1/gateways/{set}", Scope::Read),
+    operation("PUT", "/api/v1/gateways/{set}/{id}", Scope::Gateways),
     operation("GET", "/api/v1/limits", Scope::Read),
     operation("GET", "/api/v1/bans", Scope::Read),
     operation("POST", "/api/v1/bans", Scope::Limits),
@@ -147,6 +154,7 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .nest("/api/v1", v1)
         .merge(api.controls.clone().router())
+        .merge(gateways::router(api.gateways.clone()))
         .route("/openapi.json", get(status::openapi))
         .route_layer(from_fn_with_state(api.clone(), access::guard))
         .fallback(problem::not_found)

@@ -10,6 +10,7 @@ mod check;
 mod condition;
 mod decide;
 mod diagnostic;
+mod gateways;
 mod keys;
 mod listen;
 mod nats;
@@ -277,6 +278,8 @@ pub struct Events {
     pub cancelled: bool,
     /// When the node starts, drains and stops.
     pub node: bool,
+    /// When a gateway's state changes.
+    pub gateway: bool,
 }
 
 /// `[overload]`, but for what the core is told: [`Settings::retry_after`].

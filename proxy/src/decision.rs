@@ -11,6 +11,7 @@ mod query;
 mod record;
 mod uri;
 
+pub(crate) use plan::leads_here;
 pub use plan::{Parsed, PlanContext, plan_of};
 pub use query::{QueryError, QueryOptions, write_query};
 pub use record::{Answered, Recorder};

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod demo;
 pub mod describe;
 pub mod explain;
+pub mod gateways;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! ([`ShardMetrics`], [`sigbox_core::Counters`]); they are added up when someone scrapes.
 
 mod collector;
+mod gateways;
 mod histogram;
 mod process;
 mod rate_limits;
@@ -26,6 +27,7 @@ use sigbox_core::Counters;
 
 use rate_limits::{RateLimitCollector, RateLimited};
 
+use crate::gateways::GatewayBoard;
 pub use histogram::{BUCKETS_MS, Histogram};
 pub(crate) use process::resident_bytes;
 pub(crate) use receive_buffers::ReceiveBuffers;
@@ -70,6 +72,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Shards {
     receive_buffers: OnceLock<ReceiveBuffers>,
+    gateways: OnceLock<Arc<GatewayBoard>>,
     list: Mutex<Vec<Shard>>,
     /// Lines the log writer had no room for.
     log_dropped: Mutex<Option<LogDrops>>,
@@ -237,6 +240,12 @@ impl Metrics {
     pub(crate) fn set_receive_buffers(&self, buffers: ReceiveBuffers) {
         // A node binds once.
         let _ = self.shards.receive_buffers.set(buffers);
+    }
+
+    /// Where gateways are read from; only the first call counts.
+    pub fn set_gateways(&self, board: Arc<GatewayBoard>) {
+        // A node has one board.
+        let _ = self.shards.gateways.set(board);
     }
 
     /// How many shards have a NATS connection right now.

@@ -30,6 +30,7 @@ use crate::admin::{Admin, Health};
 use crate::api::{self, Access, Api, Audit, Controls};
 use crate::bans::{self, Bans};
 use crate::config::{Config, Severity};
+use crate::gateways::GatewayBoard;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
@@ -133,6 +134,7 @@ pub struct Node {
     listeners: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    board: Arc<GatewayBoard>,
     admin: Admin,
     shards: Vec<ShardHandle>,
     ends: mpsc::UnboundedReceiver<End>,
@@ -167,9 +169,14 @@ impl Node {
             watched.map_err(system("cannot look at a socket"))?;
         }
         metrics.set_receive_buffers(buffers);
+        let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
+            .map(|_| channels(config.runtime.shard_queue))
+            .unzip();
         let ready_without_nats = config.admin.ready_without_nats;
         let health = Arc::new(Health::new(shards, ready_without_nats, metrics.clone()));
         let clock = Clock::start();
+        let board = board(&config, clock, &handles);
+        metrics.set_gateways(board.clone());
         let bans = Arc::new(Bans::new(config.bans.clone()));
         let live = Arc::new(ArcSwap::from_pointee(config.clone()));
         metrics.set_rate_limits(live.clone(), bans.clone());
@@ -178,9 +185,6 @@ impl Node {
             bans: bans.clone(),
             clock,
         };
-        let (handles, queues): (Vec<_>, Vec<_>) = (0..shards)
-            .map(|_| channels(config.runtime.shard_queue))
-            .unzip();
         let shared = Arc::new(config.clone());
         let store = Store::open(config.data_dir.as_deref())?;
         let told = handles.clone();
@@ -201,6 +205,7 @@ impl Node {
             tables: tables.clone(),
             health: health.clone(),
             controls,
+            gateways: board.clone(),
             reload,
         };
         let api = api::router(api);
@@ -279,6 +284,7 @@ impl Node {
             listeners: bound.addresses,
             metrics,
             health,
+            board,
             admin,
             shards: handles,
             ends,
@@ -327,6 +333,7 @@ impl Node {
     /// Takes over `config`, keeping the sockets it has.
     pub fn apply(&mut self, mut config: Config) {
         config.set_bound(&self.listeners);
+        self.board.replace(config.settings.gateways.clone());
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.bans.set_policy(shared.bans.clone());
@@ -433,6 +440,18 @@ fn tell(shards: &[ShardHandle], control: impl Fn() -> Control) {
         // One that has ended already has nothing to be told.
         let _ = shard.control.send(control());
     }
+}
+
+/// The board of a node's gateways; the first shard tells others what operators do.
+fn board(config: &Config, clock: Clock, shards: &[ShardHandle]) -> Arc<GatewayBoard> {
+    let first = shards.first().cloned();
+    let sets = config.settings.gateways.clone();
+    Arc::new(GatewayBoard::new(sets, clock, move |change| {
+        if let Some(shard) = &first {
+            // One that has ended tells nobody any more.
+            let _ = shard.control.send(Control::Gateway(Box::new(change)));
+        }
+    }))
 }
 
 enum StartError {

@@ -232,6 +232,7 @@ impl Shard {
                 Control::Reload(config) => self.reload(&config),
                 Control::Tables(tables) => self.tables = tables,
                 Control::Drain => self.start_draining(),
+                Control::Gateway(change) => self.gateway_changed(&change),
                 Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {
                     if addresses.is_empty() {

@@ -329,3 +329,90 @@ fn a_file_that_is_not_there_is_named() {
     assert!(report.contains("cannot read the configuration"), "{report}");
     assert!(report.contains("/nonexistent/sigbox.toml"), "{report}");
 }
+
+#[test]
+fn gateway_sets() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+record_route = false
+
+[[gateways]]
+name = "Carriers"
+
+[[gateways]]
+algorithm = "random"
+
+[[gateways]]
+name = "carriers"
+algorithm = "weihgt"
+hash_on = "user"
+inactive_after = 0
+failure_statuses = [503, "5xx", "1xx", 100]
+probe = { interval = 5, timeout_ms = 1, accept = "ok", from = "tel:+4930" }
+gateway = [
+    { id = "a b", uri = "sip:192.0.2.20" },
+    { uri = "sip:192.0.2.20" },
+    { id = "gw3" },
+    { id = "gw4", uri = "tel:+4930" },
+    { id = "gw5", uri = "sip:127.0.0.1:5060", weigth = 3 },
+    { id = "gw6", uri = "sip:192.0.2.20", socket = "udp:127.0.0.1:5070", prefix = "a@b", strip = 64 },
+]
+
+[[gateways]]
+name = "carriers"
+
+[[gateways]]
+name = "empty"
+
+[[gateways]]
+name = "twice"
+algorithm = "latency"
+hash_on = "from"
+gateway = [{ id = "gw1", uri = "sip:192.0.2.20" }, { id = "gw1", uri = "sip:192.0.2.21" }]
+
+[[gateways]]
+name = "counted"
+algorithm = "least_calls"
+gateway = { id = "gw1", uri = "sip:192.0.2.20" }
+
+[[rule]]
+user = "1"
+action = "gateways"
+set = "cariers"
+
+[[rule]]
+user = "2"
+action = "gateways"
+
+[[rule]]
+user = "3"
+action = "gateways"
+set = "carriers"
+routes = [{ dst_uri = "sip:192.0.2.20" }]
+
+[[rule]]
+user = "4"
+action = "route"
+set = "carriers"
+routes = [{ gateways = "carriers" }]
+
+[[rule]]
+user = "5"
+action = "route"
+routes = [{ gateways = "carrier" }, { gateways = "carriers" }]
+
+[[rule]]
+user = "6"
+action = "route"
+routes = [{ gateways = "carriers", dst_uri = "sip:192.0.2.20" }]
+
+[[fallback]]
+action = "gateways"
+set = "elsewhere"
+failover = [503]
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}

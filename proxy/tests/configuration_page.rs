@@ -43,6 +43,9 @@ fn tables() -> String {
             "" => "At the top of the file".to_owned(),
             "rule" => "`[[rule]]` and `[[fallback]]`".to_owned(),
             list @ ("limit" | "schedule") => format!("`[[{list}]]`"),
+            "gateways" => "`[[gateways]]`".to_owned(),
+            "gateways.gateway" => "`[[gateways.gateway]]`".to_owned(),
+            "gateways.probe" => "`probe` of `[[gateways]]`".to_owned(),
             "sip.listen" => "`sip.listen` as a table".to_owned(),
             section => format!("`[{section}]`"),
         };

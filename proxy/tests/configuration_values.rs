@@ -291,3 +291,110 @@ fn what_needs_a_restart_is_kept_and_said() {
         "this one can change"
     );
 }
+
+#[test]
+fn gateway_sets_are_read_whole() {
+    use sigbox_core::{Algorithm, HashOn, ListenerId, StatusMatch};
+    let config = Config::parse(
+        Path::new("sigbox.toml"),
+        r#"
+[sip]
+listen = ["udp:127.0.0.1:5060", "udp:127.0.0.1:5061"]
+
+[[gateways]]
+name = "usual"
+gateway = [{ id = "gw1", uri = "sip:192.0.2.20" }]
+
+[[gateways]]
+name = "all"
+algorithm = "hash"
+hash_on = "header:X-Account"
+max_tries = 2
+failure_statuses = [500, "6xx"]
+inactive_after = 5
+active_after = 4
+recover_s = 7
+max_retry_after_s = 8
+overload_control = true
+max_call_s = 60
+probe = { interval_ms = 1000, timeout_ms = 200, accept = ["2xx", 404], from = "sip:monitor@example.net" }
+
+[[gateways.gateway]]
+id = "GW.1"
+uri = "sip:gw.example.net:5070"
+weight = 3
+priority = 2
+max_calls = 9
+enabled = false
+socket = "udp:127.0.0.1:5061"
+strip = 1
+prefix = "+49"
+attributes = "cost=3"
+
+[[fallback]]
+action = "gateways"
+set = "usual"
+failover = [503]
+"#,
+    )
+    .unwrap();
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    let sets = &config.settings.gateways;
+    let usual = sets.set("usual").unwrap();
+    assert_eq!(*usual.algorithm(), Algorithm::RoundRobin);
+    assert!(usual.probing().is_none());
+    let all = sets.set("all").unwrap();
+    let header = HashOn::Header("x-account".into());
+    assert_eq!(*all.algorithm(), Algorithm::Hash(header));
+    let definition = all.definition();
+    assert_eq!(
+        definition.failure_statuses,
+        [StatusMatch::Status(500), StatusMatch::Class(6)]
+    );
+    assert_eq!(
+        (
+            definition.max_tries,
+            definition.inactive_after,
+            definition.active_after
+        ),
+        (2, 5, 4)
+    );
+    let seconds = [
+        definition.recover,
+        definition.max_retry_after,
+        definition.max_call,
+    ];
+    assert_eq!(seconds.map(|span| span.as_secs()), [7, 8, 60]);
+    assert!(definition.overload_control);
+    let probing = all.probing().unwrap();
+    assert_eq!(probing.interval.as_millis(), 1_000);
+    assert_eq!(probing.timeout.as_millis(), 200);
+    assert_eq!(
+        probing.accept,
+        [StatusMatch::Class(2), StatusMatch::Status(404)]
+    );
+    assert_eq!(
+        probing.from.as_ref().unwrap().text(),
+        "sip:monitor@example.net"
+    );
+    let gateway = all.gateway("GW.1").unwrap().definition();
+    assert_eq!(gateway.uri.text(), "sip:gw.example.net:5070");
+    assert_eq!(
+        (gateway.weight, gateway.priority, gateway.max_calls),
+        (3, 2, 9)
+    );
+    assert!(!gateway.enabled);
+    assert_eq!(gateway.listener, Some(ListenerId(1)));
+    assert_eq!(
+        (gateway.strip, &*gateway.prefix, &*gateway.attributes),
+        (1, "+49", "cost=3")
+    );
+    let sigbox_core::Action::Decide(plan) = &config.settings.rules.fallback[0].action else {
+        panic!("it decides");
+    };
+    let sigbox_core::Plan::Route(plan) = &**plan else {
+        panic!("it routes");
+    };
+    assert_eq!(plan.routes()[0].gateways.as_deref(), Some("usual"));
+    assert!(!plan.failover.includes(486));
+}

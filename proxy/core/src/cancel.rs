@@ -102,11 +102,15 @@ impl Context {
             index: index as u8,
         };
         let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
+        let offer = self.via_offer(index);
         let mut via = Vec::new();
         write_via(
             settings,
             &flow,
-            |out| branch::write(secret, shard, token, out),
+            |out| {
+                branch::write(secret, shard, token, out);
+                out.extend_from_slice(offer.as_bytes());
+            },
             &mut via,
         );
         let mut reason = Vec::new();
@@ -180,11 +184,15 @@ impl Context {
             index: index as u8,
         };
         let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
+        let offer = self.via_offer(index);
         let mut via = Vec::new();
         write_via(
             settings,
             &flow,
-            |out| branch::write(secret, shard, token, out),
+            |out| {
+                branch::write(secret, shard, token, out);
+                out.extend_from_slice(offer.as_bytes());
+            },
             &mut via,
         );
         let to = response.header(HeaderId::To)?.value;

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::counters::{Counter, Counters, Gauge};
 use crate::env::Env;
 use crate::flow::Flow;
+use crate::gateways::{Calls, Prober};
 use crate::io::{Class, Input, Output, Outputs, Tried};
 use crate::key::{BranchToken, Ticket, Token, TransactionKey};
 use crate::parties::Parties;
@@ -36,6 +37,8 @@ pub struct Core {
     counters: Arc<Counters>,
     store: Store,
     suspended: Waiting,
+    calls: Calls,
+    prober: Prober,
     answered_at: Option<Instant>,
     lag: Duration,
     draining: bool,
@@ -79,7 +82,7 @@ impl Core {
         wall_origin_ms: u64,
         counters: Arc<Counters>,
     ) -> Self {
-        Self {
+        let mut core = Self {
             recorded: Recorded::by(&settings),
             settings,
             shard,
@@ -88,6 +91,8 @@ impl Core {
             counters,
             store: Store::new(),
             suspended: Waiting::default(),
+            calls: Calls::default(),
+            prober: Prober::default(),
             answered_at: None,
             lag: Duration::ZERO,
             draining: false,
@@ -96,7 +101,9 @@ impl Core {
             parts: Parts::default(),
             splicer: Splicer::default(),
             due: Vec::new(),
-        }
+        };
+        core.plan_probes(Instant::ZERO);
+        core
     }
 
     /// Takes in what happened and appends what is to be done to `out`, which the caller drains
@@ -127,6 +134,9 @@ impl Core {
             } => {
                 let ack = match self.store.slot(branch.key) {
                     Some(Slot::Ack(_)) => true,
+                    Some(Slot::Probe(_)) => {
+                        return self.on_probe_looked(now, branch.key, addresses, out);
+                    }
                     Some(_) => false,
                     None => return,
                 };
@@ -141,6 +151,11 @@ impl Core {
                     });
                 }
             }
+            Input::SendFailed { branch }
+                if matches!(self.store.slot(branch.key), Some(Slot::Probe(_))) =>
+            {
+                self.on_probe_send_failed(now, branch.key, out);
+            }
             Input::SendFailed { branch } => {
                 self.work(now, branch.key, out, |context, env| {
                     context.on_send_failed(env, branch.index);
@@ -149,10 +164,14 @@ impl Core {
             Input::Reload(settings) => {
                 self.recorded = Recorded::by(&settings);
                 self.settings = settings;
+                self.plan_probes(now);
+            }
+            Input::Drain => {
+                self.draining = true;
+                self.stop_probes();
             }
             Input::Lag(lag) => self.lag = lag,
             Input::WallClock { origin_ms } => self.wall_origin_ms = origin_ms,
-            Input::Drain => self.draining = true,
         }
         self.publish_gauges();
     }
@@ -166,12 +185,20 @@ impl Core {
         }
         due.shrink_to(1 << 10);
         self.due = due;
+        self.probe(now, out);
+        while self.calls.expire_one(now) {
+            self.counters.add(Counter::GatewayCallsExpired);
+        }
         self.publish_gauges();
     }
 
     /// When [`Core::handle_timeout`] must be called next; it may be called earlier.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.store.next_timeout()
+        let own = [self.prober.next(), self.calls.next()];
+        own.into_iter()
+            .flatten()
+            .chain(self.store.next_timeout())
+            .min()
     }
 
     /// What an [`Output::Query`] is about, as long as it is open.
@@ -191,7 +218,7 @@ impl Core {
         })
     }
 
-    /// All transactions, those that only absorb retransmissions included.
+    /// All transactions, those that only absorb retransmissions and probes of gateways included.
     pub fn len(&self) -> usize {
         self.store.len()
     }
@@ -201,9 +228,9 @@ impl Core {
         self.len() == 0
     }
 
-    /// Transactions that are not finished.
+    /// Transactions that are not finished. Probes of gateways are none of them.
     pub fn live(&self) -> usize {
-        self.store.len() - self.store.lingering()
+        self.store.len() - self.store.lingering() - self.prober.open()
     }
 
     /// Until when the ACK of the last answered call can be expected: 4*T1 after its 2xx, time for
@@ -308,6 +335,7 @@ impl Core {
                     context.on_response(env, index, response, leads_back)
                 });
             }
+            Some(Slot::Probe(_)) => self.on_probe_response(now, key, response, out),
             Some(Slot::Ack(_)) | None => self.counters.add(Counter::DropStrayResponse),
         }
     }
@@ -325,6 +353,7 @@ impl Core {
                 });
                 return;
             }
+            Some(Slot::Probe(_)) => return self.on_probe_timeout(now, key, out),
             Some(Slot::Tail(_)) => now,
             Some(Slot::Ack(ack)) => {
                 if ack.until <= now {
@@ -358,6 +387,7 @@ impl Core {
             splicer: &mut self.splicer,
             out,
             suspended: &mut self.suspended,
+            calls: &mut self.calls,
             answered_at: &mut self.answered_at,
             lag: self.lag,
             wall_origin_ms: self.wall_origin_ms,
@@ -507,6 +537,28 @@ impl Core {
 
     pub(crate) fn store_ref(&self) -> &Store {
         &self.store
+    }
+
+    pub(crate) fn shard(&self) -> u8 {
+        self.shard
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(crate) fn prober(&mut self) -> &mut Prober {
+        &mut self.prober
+    }
+
+    /// What planning probes takes.
+    pub(crate) fn prober_parts(&mut self) -> (Arc<Settings>, &mut Prober, &mut Secret) {
+        (self.settings.clone(), &mut self.prober, &mut self.secret)
+    }
+
+    /// Answered calls of gateways that count them.
+    pub(crate) fn gateway_calls(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
     pub(crate) fn suspended_requests(&self) -> &Waiting {

@@ -104,6 +104,16 @@ counters! {
     BranchSendFailed = "branch_failures"["reason" = "send_failed"],
     BranchNoListener = "branch_failures"["reason" = "no_listener"],
     BranchSelf = "branch_failures"["reason" = "self_target"],
+    GatewaysNoneUsable = "gateway_set_failures"["reason" = "none_usable"],
+    GatewaysUnknown = "gateway_set_failures"["reason" = "unknown_set"],
+    GatewaySkippedDisabled = "gateways_skipped"["reason" = "disabled"],
+    GatewaySkippedInactive = "gateways_skipped"["reason" = "inactive"],
+    GatewaySkippedRetryAfter = "gateways_skipped"["reason" = "retry_after"],
+    GatewaySkippedFull = "gateways_skipped"["reason" = "full"],
+    GatewaySkippedCongested = "gateways_skipped"["reason" = "congested"],
+    GatewaySkippedUser = "gateways_skipped"["reason" = "user"],
+    GatewayCallsUncounted = "gateway_calls_uncounted",
+    GatewayCallsExpired = "gateway_calls_expired",
 }
 
 /// One number that goes up and down.

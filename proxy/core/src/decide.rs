@@ -265,11 +265,14 @@ impl Context {
         self.plan = Some(plan.clone());
         self.next_route = 0;
         match &*plan {
-            Plan::Route(routes) if env.settings.role == Role::RedirectServer => {
-                let redirect = self.as_redirect(routes);
-                if redirect.contacts.is_empty() {
-                    return self.answer(env, 480, None, b"");
-                }
+            Plan::Route(_) if env.settings.role == Role::RedirectServer => {
+                self.expand_gateways(env, true);
+                let redirect = self.routes().map(|routes| self.as_redirect(routes));
+                let Some(redirect) = redirect.filter(|redirect| !redirect.contacts.is_empty())
+                else {
+                    let status = self.best.as_ref().map_or(480, |best| best.status);
+                    return self.answer(env, status, None, b"");
+                };
                 self.redirect(env, &redirect);
             }
             Plan::Route(_) => {

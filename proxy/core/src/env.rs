@@ -10,6 +10,7 @@ use uuid::{Builder, Uuid};
 use crate::clock::Instant;
 use crate::counters::{Counter, Counters};
 use crate::flow::Flow;
+use crate::gateways::Calls;
 use crate::io::{Output, Outputs};
 use crate::key::{BranchToken, TransactionKey};
 use crate::secret::{Fingerprint, Secret};
@@ -31,6 +32,8 @@ pub(crate) struct Env<'a> {
     pub(crate) suspended: &'a mut Waiting,
     /// How far the shard is behind.
     pub(crate) lag: Duration,
+    /// Answered calls of gateways that count them.
+    pub(crate) calls: &'a mut Calls,
     /// When a call was last answered.
     pub(crate) answered_at: &'a mut Option<Instant>,
     /// Unix time in milliseconds at [`Instant::ZERO`].

@@ -11,6 +11,7 @@ use crate::context::{Because, Best, Branch, Cancel, Client, Context, Phase};
 use crate::counters::Counter;
 use crate::env::Env;
 use crate::flow::{Flow, ListenerId};
+use crate::gateways::Why;
 use crate::header_edits::HeaderEdits;
 use crate::io::{Output, Tried};
 use crate::key::{BranchToken, Ticket};
@@ -35,6 +36,7 @@ impl Context {
     /// Opens the next group of routes; when there is none, ends the search.
     pub(crate) fn advance(&mut self, env: &mut Env<'_>) {
         loop {
+            self.expand_gateways(env, false);
             let group = self.routes().and_then(|plan| {
                 let routes = plan.routes().get(self.next_route..)?;
                 let group = routes.first()?.group;
@@ -57,6 +59,9 @@ impl Context {
             let first = self.next_route;
             self.next_route += count;
             for route in first..first + count {
+                if !self.is_admitted(env, route) {
+                    continue;
+                }
                 let breadth = breadth::share(self.breadth, count, route - first);
                 let index = self.open(env, route, breadth);
                 let hop = self.next_hop(index);
@@ -154,7 +159,7 @@ impl Context {
     fn next_hop(&self, index: usize) -> Option<Hop> {
         let route = self.route(&self.branches[index]);
         if let Some(route) = route {
-            if let Some(target) = &route.next_hop {
+            if let Some(target) = route.next_hop() {
                 return target.hop().cloned();
             }
             if let Some(path) = &route.path {
@@ -258,6 +263,7 @@ impl Context {
             index: index as u8,
         };
         let (settings, secret, shard) = (env.settings, &*env.secret, env.shard);
+        let offer = self.via_offer(index);
         let splicer = &mut *env.splicer;
         splicer.clear();
         if let Some(uri) = route.and_then(|route| route.uri.as_ref()) {
@@ -269,7 +275,10 @@ impl Context {
             write_via(
                 settings,
                 flow,
-                |out| branch::write(secret, shard, token, out),
+                |out| {
+                    branch::write(secret, shard, token, out);
+                    out.extend_from_slice(offer.as_bytes());
+                },
                 out,
             );
         });
@@ -313,6 +322,14 @@ impl Context {
     /// Marks a branch that could not be sent at all.
     pub(crate) fn fail_branch(&mut self, env: &mut Env<'_>, index: usize, why: Counter) {
         env.count(why);
+        self.gateway_failed(
+            env,
+            index,
+            match why {
+                Counter::BranchUnresolved => Why::Unresolved,
+                _ => Why::Unreachable,
+            },
+        );
         let branch = &mut self.branches[index];
         if matches!(branch.client, Client::Resolving) {
             branch.client = Client::Unsent;
@@ -323,11 +340,10 @@ impl Context {
 
     /// Notes the final outcome of a branch; `text` is the response as it would go upstream.
     pub(crate) fn conclude(&mut self, index: usize, status: u16, text: Option<Box<[u8]>>) {
-        let branch = &mut self.branches[index];
-        if !branch.is_open() {
+        if !self.branches[index].is_open() {
             return;
         }
-        branch.outcome = status;
+        self.close(index, status);
         let better = self
             .best
             .as_ref()

@@ -9,6 +9,7 @@ use sigbox_wire::Method;
 use uuid::Uuid;
 
 use crate::flow::Flow;
+use crate::gateways::GatewayChange;
 use crate::key::{BranchToken, Ticket, Token};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -123,6 +124,8 @@ pub enum Output {
     Decided(Box<Decided>),
     /// A transaction that was decided here has had its final response.
     Finished(Box<Finished>),
+    /// A gateway's state changed.
+    Gateway(Box<GatewayChange>),
 }
 
 /// Record of one decision. Emitted only when `Settings::records` asks for it, so that the per-call

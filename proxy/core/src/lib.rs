@@ -22,6 +22,7 @@ mod explain;
 mod final_headers;
 mod flow;
 mod forward;
+mod gateways;
 mod header_edits;
 mod io;
 mod key;
@@ -57,10 +58,18 @@ pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
 pub use explain::{Explained, LimitSeen, RuleSeen, Seen};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};
+pub use gateways::{
+    Algorithm, Failure, Gateway, GatewayChange, GatewayDefinition, GatewayError, GatewayRef,
+    GatewaySet, GatewaySets, GatewayState, GatewayStep, HashOn, LastFailure, MAX_GATEWAYS,
+    MAX_SETS, Probing, SetDefinition, Skip, Why,
+};
 pub use header_edits::{HeaderEdits, Party};
 pub use io::{Class, Decided, FallbackCause, Finished, Input, Outcome, Output, Outputs, Tried};
 pub use key::{BranchToken, Ticket, Token, TransactionKey};
-pub use limits::{Algorithm, AlgorithmError, BanAfter, Fill, Moment, Over, RateLimit, RateLimits};
+pub use limits::{
+    Algorithm as LimitAlgorithm, AlgorithmError, BanAfter, Fill, Moment, Over, RateLimit,
+    RateLimits,
+};
 pub use plan::{
     Failover, Hop, HopHost, MAX_REASON_BYTES, MAX_ROUTES, Plan, PlanError, Redirect,
     RedirectContact, Reject, Route, RoutePlan, RouteSet, StatusMatch, Target,

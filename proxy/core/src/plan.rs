@@ -4,11 +4,13 @@
 //! every URI parsed and every header checked, so the core never meets a half-valid one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_wire::{Host, NameAddr, Scheme, Uri};
 
 use crate::flow::{ListenerId, Transport};
+use crate::gateways::GatewayRef;
 use crate::header_edits::{HeaderEdits, MAX_HEADER_BYTES, MAX_NAME_BYTES};
 
 /// The most routes a plan may hold, whatever the configuration allows.
@@ -101,6 +103,20 @@ pub struct Route {
     pub fr_inv_timer: Option<Duration>,
     /// Routes with the same number fork in parallel; lower numbers go first.
     pub group: u16,
+    /// The gateway set that chooses the next hop when the route's turn comes.
+    pub gateways: Option<Arc<str>>,
+    /// The gateway that was chosen: the next hop.
+    pub gateway: Option<GatewayRef>,
+}
+
+impl Route {
+    /// Where it is sent, if not where its Request-URI points.
+    pub fn next_hop(&self) -> Option<&Target> {
+        match &self.gateway {
+            Some(gateway) => Some(gateway.uri()),
+            None => self.next_hop.as_ref(),
+        }
+    }
 }
 
 /// A URI that was parsed, with the host and port it leads to.
@@ -300,10 +316,17 @@ impl Failover {
         match self {
             _ if (200..300).contains(&status) => false,
             Self::Any => status < 600,
-            Self::Only(list) => list.iter().any(|entry| match *entry {
-                StatusMatch::Status(s) => s == status,
-                StatusMatch::Class(class) => u16::from(class) == status / 100,
-            }),
+            Self::Only(list) => list.iter().any(|entry| entry.matches(status)),
+        }
+    }
+}
+
+impl StatusMatch {
+    /// Whether `status` is meant.
+    pub fn matches(self, status: u16) -> bool {
+        match self {
+            Self::Status(this) => this == status,
+            Self::Class(class) => u16::from(class) == status / 100,
         }
     }
 }

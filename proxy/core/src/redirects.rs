@@ -156,7 +156,7 @@ impl Context {
                 (rank, group) = (rank + 1, route.group);
             }
             let uri = route.uri.as_ref().map_or(&*request_uri, Target::text);
-            let text = match &route.next_hop {
+            let text = match route.next_hop() {
                 Some(hop) => at_hop(uri, hop.text()),
                 None => uri.to_owned(),
             };

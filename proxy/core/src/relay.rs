@@ -5,6 +5,7 @@ use sigbox_wire::{HeaderId, Message, Splicer};
 use crate::context::{Because, Branch, Cancel, Client, Context, LOOKUP, Phase, Server};
 use crate::counters::Counter;
 use crate::env::Env;
+use crate::gateways::Why;
 use crate::parties;
 use crate::transaction::{
     Act, ClientInvite, ClientInviteEvent, ClientNonInviteEvent, ServerInvite,
@@ -40,6 +41,7 @@ impl Context {
         if !leads_back {
             return env.count(Counter::DropViaCount);
         }
+        self.gateway_heard(env, index, response);
         match self.branches[index].client {
             Client::Invite(client) => match client.state.on(ClientInviteEvent::of(status)) {
                 Some((next, act)) => {
@@ -139,7 +141,7 @@ impl Context {
                 }
             }
             200..300 => {
-                self.branches[index].outcome = status;
+                self.close(index, status);
                 if let Phase::Deciding { .. } = self.phase {
                     // A callee that was given up answers while a decider is asked again.
                     self.withdraw_query(env);
@@ -150,7 +152,7 @@ impl Context {
             }
             _ => {
                 if self.branches[index].is_open() && self.on_redirect(env, index, response) {
-                    self.branches[index].outcome = status;
+                    self.close(index, status);
                     self.settle_group(env);
                 } else if self.branches[index].is_open() {
                     self.challenges.note(index as u8, response);
@@ -287,6 +289,11 @@ impl Context {
     fn branch_timed_out(&mut self, env: &mut Env<'_>, index: usize) {
         if self.branches[index].is_open() {
             env.count(Counter::BranchTimeout);
+            // One that rings is there.
+            if !matches!(self.branches[index].client, Client::Invite(client) if client.state == ClientInvite::Proceeding)
+            {
+                self.gateway_failed(env, index, Why::Timeout);
+            }
         }
         if let Client::Invite(client) = self.branches[index].client
             && client.state == ClientInvite::Proceeding
@@ -324,6 +331,7 @@ impl Context {
         };
         if failed {
             env.count(Counter::BranchSendFailed);
+            self.gateway_failed(env, index, Why::Unreachable);
             self.conclude(index, 503, None);
             self.settle_group(env);
         }

@@ -212,6 +212,9 @@ impl Core {
         if let Some(counter) = self.turns_away(in_dialog, emergency) {
             return self.refuse_for_now(arrival, counter, out);
         }
+        if in_dialog {
+            self.follow_gateway_call(now, request);
+        }
         let id = (!in_dialog).then(|| self.request_id(request, read));
         if id.is_some_and(|id| self.suspended_requests().holds(id)) {
             self.counters().add(Counter::RejectMerged);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sigbox_wire::{Host, Uri};
 
 use crate::flow::{ListenerId, Transport};
+use crate::gateways::GatewaySets;
 use crate::io::Class;
 use crate::limits::RateLimits;
 use crate::plan_cache::PlanCache;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// Decisions that may be used again; the same for all shards of a node.
     pub cache: Arc<PlanCache>,
+    /// Gateway sets, shared by all cores of a process.
+    pub gateways: Arc<GatewaySets>,
     /// Which records to emit.
     pub records: Records,
     /// How long a caller is told to wait when the proxy drains, drawn from this range.
@@ -65,6 +68,7 @@ impl Default for Settings {
             rules: Rules::default(),
             rate_limits: RateLimits::default(),
             cache: Arc::default(),
+            gateways: Arc::default(),
             records: Records::default(),
             retry_after: (Duration::from_secs(2), Duration::from_secs(10)),
             explain_fallback: false,
@@ -175,6 +179,8 @@ pub struct Limits {
     pub suspended: usize,
     /// Live transactions (finished ones that absorb retransmissions do not count) in one core.
     pub transactions: usize,
+    /// Answered calls that are counted for their gateways in one core; more count only until they are answered.
+    pub gateway_calls: usize,
     /// Message limits.
     pub wire: sigbox_wire::Limits,
 }
@@ -184,6 +190,7 @@ impl Default for Limits {
         Self {
             suspended: 20_000,
             transactions: 100_000,
+            gateway_calls: 100_000,
             wire: sigbox_wire::Limits::default(),
         }
     }

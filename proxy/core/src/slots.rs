@@ -6,6 +6,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::context::Context;
+use crate::gateways::Probe;
 use crate::key::TransactionKey;
 use crate::secret::Fingerprint;
 use crate::segments::Record;
@@ -20,12 +21,14 @@ pub(crate) enum Slot {
     Tail(Record),
     /// A stateless ACK that waits for an address.
     Ack(Box<PendingAck>),
+    /// A probe of a gateway. `None` while it is being worked on.
+    Probe(Option<Box<Probe>>),
 }
 
 /// One slot. There is one for every transaction, live or finished, so every byte counts.
 pub(crate) struct Held {
     pub(crate) slot: Slot,
-    /// The server transaction's identity; nothing that any has for a stateless ACK.
+    /// The server transaction's identity; nothing that any has for a stateless ACK or a probe.
     pub(crate) name: Name,
     /// 0 for a vacant slot, which no key has.
     generation: u32,

@@ -2,6 +2,7 @@
 
 use crate::clock::Instant;
 use crate::context::Context;
+use crate::gateways::Probe;
 use crate::key::TransactionKey;
 use crate::secret::Fingerprint;
 use crate::segments::Segments;
@@ -57,6 +58,24 @@ impl Store {
         self.slots.insert(Name::default(), Slot::Ack(ack))
     }
 
+    pub(crate) fn insert_probe(&mut self, probe: Box<Probe>) -> TransactionKey {
+        self.slots.insert(Name::default(), Slot::Probe(Some(probe)))
+    }
+
+    /// The probe, to work on; it must come back through [`Store::put_probe`] or [`Store::terminate`].
+    pub(crate) fn take_probe(&mut self, key: TransactionKey) -> Option<Box<Probe>> {
+        match &mut self.slots.get_mut(key)?.slot {
+            Slot::Probe(probe) => probe.take(),
+            Slot::Live(_) | Slot::Tail(_) | Slot::Ack(_) => None,
+        }
+    }
+
+    pub(crate) fn put_probe(&mut self, key: TransactionKey, probe: Box<Probe>) {
+        if let Some(held) = self.slots.get_mut(key) {
+            held.slot = Slot::Probe(Some(probe));
+        }
+    }
+
     pub(crate) fn slot(&self, key: TransactionKey) -> Option<&Slot> {
         self.slots.get(key).map(|held| &held.slot)
     }
@@ -65,7 +84,7 @@ impl Store {
     pub(crate) fn context(&self, key: TransactionKey) -> Option<&Context> {
         match self.slot(key)? {
             Slot::Live(context) => context.as_deref(),
-            Slot::Tail(_) | Slot::Ack(_) => None,
+            Slot::Tail(_) | Slot::Ack(_) | Slot::Probe(_) => None,
         }
     }
 
@@ -73,7 +92,7 @@ impl Store {
     pub(crate) fn tail(&self, key: TransactionKey) -> Option<Tail<'_>> {
         match self.slot(key)? {
             Slot::Tail(record) => Tail::read(self.tails.get(*record)),
-            Slot::Live(_) | Slot::Ack(_) => None,
+            Slot::Live(_) | Slot::Ack(_) | Slot::Probe(_) => None,
         }
     }
 
@@ -82,7 +101,7 @@ impl Store {
     pub(crate) fn take(&mut self, key: TransactionKey) -> Option<Box<Context>> {
         match &mut self.slots.get_mut(key)?.slot {
             Slot::Live(context) => context.take(),
-            Slot::Tail(_) | Slot::Ack(_) => None,
+            Slot::Tail(_) | Slot::Ack(_) | Slot::Probe(_) => None,
         }
     }
 
@@ -117,7 +136,7 @@ impl Store {
             self.tails.remove(record);
             self.lingering -= 1;
         }
-        if !matches!(held.slot, Slot::Ack(_)) {
+        if !matches!(held.slot, Slot::Ack(_) | Slot::Probe(_)) {
             self.servers.remove(&mut self.slots, key.slot);
         }
         self.wheel.disarm(&mut self.slots, key.slot);

@@ -174,7 +174,7 @@ mod tests {
             "localhost:9090",
             "LOCALHOST",
             "[::1]:9090",
-            "::1",
+            "[::1]",
         ] {
             assert!(is_local(local), "{local}");
         }

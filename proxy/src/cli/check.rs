@@ -119,6 +119,7 @@ fn events(events: Events) -> String {
         ("transaction", events.transaction),
         ("cancelled", events.cancelled),
         ("node", events.node),
+        ("gateway", events.gateway),
     ];
     match join(
         kinds

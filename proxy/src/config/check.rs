@@ -10,7 +10,8 @@ use super::diagnostic::{Diagnostic, Report, Severity};
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
 use super::{
-    Config, admin, bans, listen, nats, rate_limit, reload, rules, schedule, secrets, sections,
+    Config, admin, bans, gateways, listen, nats, rate_limit, reload, rules, schedule, secrets,
+    sections,
 };
 use crate::decision::PlanContext;
 
@@ -48,7 +49,13 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
 }
 
 fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Config> {
-    root.refuse_unknown(&[TABLES, &["rule", "fallback", "limit", "schedule"]].concat());
+    root.refuse_unknown(
+        &[
+            TABLES,
+            &["rule", "fallback", "gateways", "limit", "schedule"],
+        ]
+        .concat(),
+    );
     let table = |name| {
         let section = root.table(name, name);
         let inner: &[&str] = match name {
@@ -122,6 +129,15 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         explain_fallback: decision.flag("explain_fallback"),
         ..Settings::default()
     };
+    let gateways = gateways::read(
+        root,
+        &gateways::Around {
+            listen: &listen,
+            settings: &settings,
+            running: running.map(|running| &*running.settings.gateways),
+        },
+    );
+    settings.gateways = gateways;
     let schedules = schedule::read(root);
     let mut around = rules::Around {
         listen: &listen,

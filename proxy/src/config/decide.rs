@@ -7,15 +7,37 @@
 use std::ops::Range;
 
 use serde_json::Value as Json;
-use sigbox_contracts::{Decision, Invalid};
-use sigbox_core::Plan;
+use sigbox_contracts::{Decision, Invalid, InvalidReason};
+use sigbox_core::{GatewaySet, Plan};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Diagnostic;
 use super::reader::Section;
+use super::rules::Around;
 use super::suggest::{any_of, closest};
 use crate::decision::{Parsed, PlanContext, plan_of};
+
+/// The plan of a rule whose action is a gateway set: a route to it, and what else a route decision may say.
+pub(super) fn plan_to_gateways(
+    rule: &Section<'_>,
+    set: &str,
+    not_decision: &[&str],
+    around: &Around<'_>,
+) -> Option<Plan> {
+    let mut allowed = document(rule, not_decision)?;
+    if let Some(value) = rule.value("routes") {
+        return value.fault(
+            "`routes` has no place beside `action = \"gateways\"`".to_owned(),
+            "the set says where to go",
+            Some("write `action = \"route\"`, and `gateways = \"NAME\"` in a route".to_owned()),
+        );
+    }
+    allowed.insert("action".to_owned(), "route".into());
+    let routes = serde_json::json!([{ "gateways": set }]);
+    allowed.insert("routes".to_owned(), routes);
+    carried_out(rule, allowed, around.limits, &around.plans)
+}
 
 /// The plan of a rule; `None` when something is wrong with it, which has been reported.
 pub(super) fn plan(
@@ -24,6 +46,12 @@ pub(super) fn plan(
     limits: &sigbox_contracts::Limits,
     context: &PlanContext<'_>,
 ) -> Option<Plan> {
+    let document = document(rule, not_decision)?;
+    carried_out(rule, document, limits, context)
+}
+
+/// The decision document that the rule writes; `None` when it holds an unknown field, which has been reported.
+fn document(rule: &Section<'_>, not_decision: &[&str]) -> Option<serde_json::Map<String, Json>> {
     let schema = sigbox_contracts::schema::decision();
     let mut document = serde_json::Map::new();
     let mut sound = true;
@@ -43,9 +71,15 @@ pub(super) fn plan(
         sound &= refuse_unknown(rule, &schema, field, value, key);
         document.insert(key.to_owned(), json(value));
     }
-    if !sound {
-        return None;
-    }
+    sound.then_some(document)
+}
+
+fn carried_out(
+    rule: &Section<'_>,
+    document: serde_json::Map<String, Json>,
+    limits: &sigbox_contracts::Limits,
+    context: &PlanContext<'_>,
+) -> Option<Plan> {
     let bytes = serde_json::to_vec(&Json::Object(document)).ok()?;
     let parsed = Decision::parse(&bytes, limits).and_then(|decision| plan_of(&decision, context));
     match parsed {
@@ -59,7 +93,17 @@ pub(super) fn plan(
             None
         }
         Err(invalid) => {
-            rule.faults.push(refusal(rule, &invalid));
+            let found = refusal(rule, &invalid);
+            let unknown_set = invalid.reason == InvalidReason::UnknownGateways;
+            let close = text_at(rule, &invalid.pointer)
+                .filter(|_| unknown_set)
+                .and_then(|set| {
+                    closest(set, context.settings.gateways.iter().map(GatewaySet::name))
+                });
+            rule.faults.push(match close {
+                Some(close) => found.help(format!("did you mean `{close}`?")),
+                None => found,
+            });
             None
         }
     }
@@ -74,19 +118,34 @@ fn refusal(rule: &Section<'_>, invalid: &Invalid) -> Diagnostic {
     Diagnostic::error(place(rule, &invalid.pointer), message).label(&invalid.detail)
 }
 
+/// The text that `pointer` leads to.
+fn text_at<'a>(rule: &Section<'a>, pointer: &str) -> Option<&'a str> {
+    match nearest(rule, pointer)?.get_ref() {
+        DeValue::String(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// The place of what `pointer` leads to, or of the nearest thing around it.
 fn place(rule: &Section<'_>, pointer: &str) -> Option<Range<usize>> {
-    let mut steps = pointer.split('/').skip(1);
     let start = || rule.span.map(|(start, end)| start..end);
-    let Some(first) = steps.next() else {
+    if !pointer.contains('/') {
         return start();
-    };
-    let Some((_, _, mut at)) = rule.entries().find(|(key, ..)| *key == first) else {
-        return rule
+    }
+    match nearest(rule, pointer) {
+        Some(at) => Some(at.span()),
+        None => rule
             .value("action")
             .map(|value| value.span())
-            .or_else(start);
-    };
+            .or_else(start),
+    }
+}
+
+/// What `pointer` leads to, or the nearest thing around it.
+fn nearest<'a>(rule: &Section<'a>, pointer: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+    let mut steps = pointer.split('/').skip(1);
+    let first = steps.next()?;
+    let (_, _, mut at) = rule.entries().find(|(key, ..)| *key == first)?;
     for step in steps {
         let step = step.replace("~1", "/").replace("~0", "~");
         let inner = match at.get_ref() {
@@ -102,7 +161,7 @@ fn place(rule: &Section<'_>, pointer: &str) -> Option<Range<usize>> {
             None => break,
         }
     }
-    Some(at.span())
+    Some(at)
 }
 
 /// Deciders may send fields a proxy does not know yet; a configuration file has no such excuse, and

@@ -193,7 +193,7 @@ keys! {
             "Decisions with a `cache` that are remembered for `cached` rules, in the whole node.";
     }
     "events" {
-        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`") = "[\"cancelled\"]",
+        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`, `gateway`") = "[\"cancelled\"]",
             "Events published on `<prefix>.v1.event.<kind>.<tenant>`.";
     }
     "admin" {
@@ -237,6 +237,8 @@ keys! {
     "limits" {
         live "transactions" Number(1, 100000000) = "100000",
             "Open transactions in the whole node; more are answered with 503.";
+        live "gateway_calls" Number(0, 10000000) = "100000",
+            "Answered calls in the whole node that are counted for gateways with a limit or chosen by calls; more count only until they are answered.";
         live "message_bytes" Bytes(1024, 65535) = "65535",
             "The largest SIP message.";
         live "headers" Number(16, 1024) = "256",
@@ -275,6 +277,62 @@ keys! {
             "Send buffer asked for per UDP socket; the system may give less.";
         fixed "watch" Flag = "false",
             "Whether the file is read again when it changes, as on SIGHUP.";
+    }
+    "gateways" {
+        live "name" Text("a slug") = "",
+            "Name of the set. Required.";
+        live "algorithm" Text("`\"round_robin\"`, `\"weight\"`, `\"priority\"`, `\"hash\"`, `\"random\"`, `\"least_calls\"`, `\"latency\"` or `\"parallel\"`") = "\"round_robin\"",
+            "How gateways are chosen: docs/gateways.md.";
+        live "hash_on" Text("`\"call_id\"`, `\"from\"`, `\"to\"`, `\"request_uri\"` or `\"header:NAME\"`") = "\"call_id\"",
+            "`hash` only: what is hashed.";
+        live "max_tries" Number(1, 64) = "64",
+            "The most gateways that one request tries.";
+        live "failure_statuses" Text("statuses such as `503` or `\"5xx\"`, one or a list") = "[503]",
+            "Responses to requests that count as failures of the gateway; so do timeouts and what cannot be sent.";
+        live "inactive_after" Number(1, 1000) = "3",
+            "Failures in a row, of requests and probes, that make a gateway inactive.";
+        live "active_after" Number(1, 1000) = "2",
+            "Successes in a row that make an inactive gateway active.";
+        live "recover_s" Seconds(1, 86400) = "30",
+            "Without `probe`: how long an inactive gateway is left alone before a request tries it.";
+        live "max_retry_after_s" Seconds(0, 86400) = "60",
+            "The longest Retry-After of a gateway's 503 that is believed.";
+        live "overload_control" Flag = "false",
+            "Offer RFC 7339 to the gateways in Via, and send them as much less as they ask for.";
+        live "max_call_s" Seconds(60, 604800) = "14400",
+            "How long an answered call counts when no message of its dialog comes by.";
+    }
+    "gateways.gateway" {
+        live "id" Text("letters, digits, `.`, `_`, `-`") = "",
+            "Name of the gateway within its set. Required.";
+        live "uri" Text("a sip or sips URI") = "",
+            "The next hop. Required.";
+        live "weight" Number(0, 65535) = "1",
+            "Its share, relative to the others; 0 is the last resort.";
+        live "priority" Number(0, 65535) = "0",
+            "`priority` only: lower ones first.";
+        live "max_calls" Number(0, 1000000) = "0",
+            "The most calls under way; 0 is no limit.";
+        live "enabled" Flag = "true",
+            "Whether it is used at all.";
+        live "socket" Text("a listen address") = "",
+            "The socket to send from, written as in `sip.listen`.";
+        live "strip" Number(0, 63) = "0",
+            "Characters cut from the beginning of the Request-URI's user.";
+        live "prefix" Text("letters, digits, `+`, `*`, `-`, `.`") = "\"\"",
+            "Put in front of the Request-URI's user after that.";
+        live "attributes" Text("text") = "\"\"",
+            "Opaque; shown where the gateway is.";
+    }
+    "gateways.probe" {
+        live "interval_ms" Millis(100, 3600000) = "30000",
+            "From one OPTIONS to the next; each time up to a tenth more or less.";
+        live "timeout_ms" Millis(100, 32000) = "2000",
+            "How long a final response is waited for.";
+        live "accept" Text("statuses such as `200` or `\"4xx\"`, one or a list") = "[]",
+            "Responses that show a gateway alive. Default: all but 408 and 5xx, and 501.";
+        live "from" Text("a sip URI") = "",
+            "The URI in From. Default: `sip:probe@` and the address of the socket.";
     }
     "rule" {
         live "name" Text("text") = "",
@@ -337,7 +395,7 @@ keys! {
             "`[[fallback]]` only: why nobody decided, see below.";
         live "limit" Text("the name of a `[[limit]]`") = "",
             "`[[rule]]` only: stands before the action. Over the limit, what it says happens instead.";
-        live "action" Text("`\"ask\"`, `\"route\"`, `\"reject\"`, `\"redirect\"`, `\"cached\"`, `\"ban\"` or `\"pass\"`") = "",
+        live "action" Text("`\"ask\"`, `\"route\"`, `\"gateways\"`, `\"reject\"`, `\"redirect\"`, `\"cached\"`, `\"ban\"` or `\"pass\"`") = "",
             "What to do; `ask` and `ban` only before asking. The fields of a decision stand beside it.";
         live "tenant" Text("a slug") = "",
             "`ask` and `cached` only: whose deciders. Default: `nats.tenant`, or who was asked.";
@@ -347,6 +405,8 @@ keys! {
             "`ban` only: for how long nothing is taken from the source.";
         live "budget_ms" Millis(1, 60000) = "",
             "`ask` only: how long they have. Default: `decision.budget_ms`.";
+        live "set" Text("a slug") = "",
+            "`gateways` only: the gateway set that chooses the next hop.";
     }
     "limit" {
         live "name" Text("text") = "",

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sigbox_core::{
-    Algorithm, AlgorithmError, BanAfter, Over, Plan, RateLimit, RateLimits, Reject, RequestPart,
+    AlgorithmError, BanAfter, LimitAlgorithm, Over, Plan, RateLimit, RateLimits, Reject,
+    RequestPart,
 };
 
 use super::diagnostic::Diagnostic;
@@ -37,7 +38,7 @@ pub(super) fn read(
         let (Some(name), Some(algorithm), Some(over)) = (name, algorithm, over) else {
             continue;
         };
-        let is_adaptive = matches!(algorithm, Algorithm::Adaptive { .. });
+        let is_adaptive = matches!(algorithm, LimitAlgorithm::Adaptive { .. });
         let key = if is_adaptive { Vec::new() } else { key };
         let limit = RateLimit::new(name, key, algorithm, over, buckets, seed())
             .always(always.unwrap_or_default())
@@ -87,7 +88,7 @@ fn key(section: &Section<'_>) -> Vec<RequestPart> {
     parts.into_iter().flatten().collect()
 }
 
-fn algorithm(section: &Section<'_>) -> Option<Algorithm> {
+fn algorithm(section: &Section<'_>) -> Option<LimitAlgorithm> {
     let names = MEASURES.map(|(name, _)| (name, name));
     let name = section.read("algorithm", |value| value.choice(&names))?;
     let own = MEASURES.iter().find(|(other, _)| *other == name);
@@ -129,15 +130,15 @@ fn algorithm(section: &Section<'_>) -> Option<Algorithm> {
         .number("burst")
         .unwrap_or(rate.ceil().clamp(1.0, 1e9) as u32);
     let built = match name {
-        "token_bucket" => Algorithm::token_bucket(rate, burst),
-        "tail_drop" => Algorithm::tail_drop(
+        "token_bucket" => LimitAlgorithm::token_bucket(rate, burst),
+        "tail_drop" => LimitAlgorithm::tail_drop(
             section.number("count").unwrap_or_default(),
             section.duration("interval_ms").unwrap_or_default(),
         ),
         "random_early" => {
-            Algorithm::random_early(rate, burst, section.share("low"), section.share("high"))
+            LimitAlgorithm::random_early(rate, burst, section.share("low"), section.share("high"))
         }
-        _ => Algorithm::adaptive(
+        _ => LimitAlgorithm::adaptive(
             section.duration("lag_low_ms").unwrap_or_default(),
             section.duration("lag_high_ms").unwrap_or_default(),
         ),

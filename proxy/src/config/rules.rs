@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_core::{
-    Action, Ask, Cached, DecisionSettings, KeyTemplate, Plan, RateLimit, RateLimits, Rule, Rules,
-    Schedule,
+    Action, Ask, Cached, DecisionSettings, GatewaySet, KeyTemplate, Plan, RateLimit, RateLimits,
+    Rule, Rules, Schedule,
 };
 
 use super::condition;
@@ -176,9 +176,9 @@ const ONLY_WITH: [(&str, &[&str]); 4] = [
 fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Action> {
     let verbs: &[&str] = match which {
         Which::Before => &[
-            "ask", "route", "reject", "redirect", "cached", "ban", "pass",
+            "ask", "route", "gateways", "reject", "redirect", "cached", "ban", "pass",
         ],
-        Which::Fallback => &["route", "reject", "redirect", "cached", "pass"],
+        Which::Fallback => &["route", "gateways", "reject", "redirect", "cached", "pass"],
     };
     let Some(value) = section.value("action") else {
         if section.value("routes").is_some() {
@@ -291,7 +291,10 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
         .filter(|name| *name != "action")
         .chain(["identity"])
         .collect();
-    let plan = decide::plan(section, &not_decision, around.limits, &around.plans)?;
+    let plan = match gateway_set(section, around)? {
+        Some(set) => decide::plan_to_gateways(section, set, &not_decision, around)?,
+        None => decide::plan(section, &not_decision, around.limits, &around.plans)?,
+    };
     if plan == Plan::Pass && section.value("limit").is_none() {
         section.faults.push(
             Diagnostic::warning(
@@ -302,4 +305,45 @@ fn decided(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
         );
     }
     Some(Action::Decide(Arc::new(plan)))
+}
+
+/// The set of `action = "gateways"`; `None` when it is missing or unknown, or stands beside another action.
+fn gateway_set<'a>(section: &Section<'a>, around: &Around<'_>) -> Option<Option<&'a str>> {
+    let action = section.value("action").and_then(|value| value.text());
+    let value = section.value("set");
+    match (action, value) {
+        (Some("gateways"), Some(value)) => {
+            let set = value.text()?;
+            let sets = &around.plans.settings.gateways;
+            if sets.set(set).is_some() {
+                return Some(Some(set));
+            }
+            let names = || sets.iter().map(GatewaySet::name);
+            let help = match closest(set, names()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None if sets.is_empty() => "there is no `[[gateways]]`".to_owned(),
+                None => format!("known: {}", any_of(names())),
+            };
+            value.fault(
+                format!("there is no gateway set `{set}`"),
+                "not a `name` of `[[gateways]]`",
+                Some(help),
+            )
+        }
+        (Some("gateways"), None) => {
+            let at = section.value("action").map(|value| value.span());
+            section.faults.push(
+                Diagnostic::error(at, "`action = \"gateways\"` needs a `set`")
+                    .label("which gateways?")
+                    .help("set = \"NAME\", the `name` of a `[[gateways]]`"),
+            );
+            None
+        }
+        (_, Some(value)) => value.fault(
+            "`set` only has a meaning with `action = \"gateways\"`".to_owned(),
+            "has no effect here",
+            None,
+        ),
+        (_, None) => Some(None),
+    }
 }

@@ -178,6 +178,7 @@ pub(super) fn limits(limits: &Section<'_>, decision: &Section<'_>, shards: usize
     Limits {
         suspended: per_shard(decision.number("max_suspended")),
         transactions: per_shard(limits.number("transactions")),
+        gateway_calls: per_shard(limits.number("gateway_calls")),
         wire: sigbox_wire::Limits {
             message: limits.number("message_bytes").unwrap_or_default(),
             headers: limits.number("headers").unwrap_or_default(),
@@ -215,13 +216,15 @@ pub(super) fn retry_after(section: &Section<'_>) -> (Duration, Duration) {
 
 /// `[events]`
 pub(super) fn events(section: &Section<'_>) -> Events {
-    let kinds = ["decision", "transaction", "cancelled", "node"].map(|kind| (kind, kind));
+    let kinds =
+        ["decision", "transaction", "cancelled", "node", "gateway"].map(|kind| (kind, kind));
     let published = section.list("publish", |value| value.choice(&kinds));
     Events {
         decision: published.contains(&"decision"),
         transaction: published.contains(&"transaction"),
         cancelled: published.contains(&"cancelled"),
         node: published.contains(&"node"),
+        gateway: published.contains(&"gateway"),
     }
 }
 

@@ -1,13 +1,15 @@
 //! From a decision document to a plan the core carries out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_contracts::decision::{self, NameAddr, StatusMatch};
 use sigbox_contracts::{Action, Decision, Invalid, InvalidReason, Routing};
 use sigbox_core::{
-    Failover, HeaderEdits, Hop, HopHost, Listener, ListenerId, MAX_REASON_BYTES, Party, Plan,
-    PlanError, Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings, Target,
+    Failover, GatewaySet, HeaderEdits, Hop, HopHost, Listener, ListenerId, MAX_REASON_BYTES, Party,
+    Plan, PlanError, Redirect, RedirectContact, Reject, Route, RoutePlan, RouteSet, Settings,
+    Target,
 };
 use sigbox_wire::Uri;
 
@@ -130,13 +132,10 @@ fn route(
     group: u16,
     context: &PlanContext<'_>,
 ) -> Result<Route, Invalid> {
-    if document.gateways.is_some() {
-        return Err(Invalid::new(
-            InvalidReason::UnknownGateways,
-            "/gateways",
-            "no gateway sets are configured in this proxy; give uri or dst_uri",
-        ));
-    }
+    let gateways = match document.gateways.as_deref() {
+        None => None,
+        Some(name) => Some(gateway_set(name, document, context.settings)?),
+    };
     let parse = |text: &Option<String>, field: &str| {
         text.as_deref()
             .map(|text| target(text, || format!("/{field}")))
@@ -157,6 +156,7 @@ fn route(
     // Where the request really goes: a Request-URI in our own domain is in order when the next hop
     // is somebody else.
     let leads_to = match (&next_hop, &path, &uri) {
+        _ if gateways.is_some() => None,
         (Some(target), _, _) => target.hop().map(|hop| (hop, "/dst_uri", target.text())),
         (None, Some(path), _) => Some((path.hop(), "/path", path.text())),
         (None, None, Some(target)) => target.hop().map(|hop| (hop, "/uri", target.text())),
@@ -183,7 +183,37 @@ fn route(
         fr_timer: document.fr_timer.map(Duration::from_millis),
         fr_inv_timer: document.fr_inv_timer.map(Duration::from_millis),
         group,
+        gateways,
+        gateway: None,
     })
+}
+
+/// The set of that name; it takes the place of a next hop.
+fn gateway_set(
+    name: &str,
+    document: &decision::Route,
+    settings: &Settings,
+) -> Result<Arc<str>, Invalid> {
+    if document.dst_uri.is_some() {
+        return Err(Invalid::new(
+            InvalidReason::UnexpectedField,
+            "/dst_uri",
+            "the gateway set chooses the next hop; give one of dst_uri and gateways",
+        ));
+    }
+    if settings.gateways.set(name).is_some() {
+        return Ok(name.into());
+    }
+    let known: Vec<&str> = settings.gateways.iter().map(GatewaySet::name).collect();
+    let detail = match known.as_slice() {
+        [] => "no gateway sets are configured in this proxy; give uri or dst_uri".to_owned(),
+        known => format!("{name:?} is none of {}", known.join(", ")),
+    };
+    Err(Invalid::new(
+        InvalidReason::UnknownGateways,
+        "/gateways",
+        detail,
+    ))
 }
 
 /// The listener written as `<transport>:<host>:<port>`, by its bound or advertised address.
@@ -218,7 +248,7 @@ fn listener_named(name: &str, listeners: &[Listener]) -> Result<ListenerId, Inva
 }
 
 /// Whether a request for `text`, whose hop is `hop`, would come back to us.
-fn leads_here(text: &str, hop: &Hop, settings: &Settings) -> bool {
+pub(crate) fn leads_here(text: &str, hop: &Hop, settings: &Settings) -> bool {
     if let HopHost::Address(address) = &hop.host
         && settings.owns_address(hop.transport, *address)
     {

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use sigbox_contracts::event::{
-    Branch, CancelledEvent, Cause, DecisionEvent, Event, NodeEvent, NodeState, Outcome,
-    TransactionEvent,
+    Branch, CancelledEvent, Cause, DecisionEvent, Event, GatewayEvent, GatewayReason, GatewayState,
+    NodeEvent, NodeState, Outcome, TransactionEvent,
 };
 use sigbox_contracts::{Class, VERSION};
-use sigbox_core::{Decided, FallbackCause, Finished, Outputs, Settings, Token};
+use sigbox_core::{Decided, FallbackCause, Finished, GatewayChange, Outputs, Settings, Token, Why};
 use uuid::Uuid;
 
 /// What an answer said besides the plan.
@@ -121,6 +121,25 @@ impl Recorder {
         })
     }
 
+    /// A gateway's state changed.
+    pub fn gateway(&self, change: &GatewayChange, tenant: &str, at: f64) -> Event {
+        let gateway = &change.gateway;
+        Event::Gateway(Box::new(GatewayEvent {
+            version: VERSION.to_owned(),
+            node: self.node.clone(),
+            tenant: tenant.to_owned(),
+            set: gateway.set().to_string(),
+            gateway: gateway.id().to_owned(),
+            uri: gateway.uri().text().to_owned(),
+            state: contract_state(change.to),
+            previous: contract_state(change.from),
+            reason: contract_reason(change.why),
+            status: change.why.status(),
+            probe: change.by_probe,
+            at,
+        }))
+    }
+
     /// A query that nobody waits for any more.
     pub fn cancelled(
         &self,
@@ -144,6 +163,27 @@ impl Recorder {
 
 fn text(out: &Outputs, range: &Range<usize>) -> String {
     String::from_utf8_lossy(out.bytes(range)).into_owned()
+}
+
+fn contract_state(state: sigbox_core::GatewayState) -> GatewayState {
+    match state {
+        sigbox_core::GatewayState::Active => GatewayState::Active,
+        sigbox_core::GatewayState::Trying => GatewayState::Trying,
+        sigbox_core::GatewayState::Inactive => GatewayState::Inactive,
+        sigbox_core::GatewayState::Disabled => GatewayState::Disabled,
+    }
+}
+
+fn contract_reason(why: Why) -> GatewayReason {
+    match why {
+        Why::Answered => GatewayReason::Answered,
+        Why::Timeout => GatewayReason::Timeout,
+        Why::Status(_) => GatewayReason::Status,
+        Why::Unreachable => GatewayReason::Unreachable,
+        Why::Unresolved => GatewayReason::Unresolved,
+        Why::Recovered => GatewayReason::Recovered,
+        Why::Operator => GatewayReason::Operator,
+    }
 }
 
 fn contract_class(class: sigbox_core::Class) -> Class {
@@ -176,6 +216,22 @@ mod tests {
         }
         for cause in FallbackCause::ALL {
             assert_eq!(contract_cause(cause).as_str(), cause.label());
+        }
+        for state in sigbox_core::GatewayState::ALL {
+            let named = serde_json::to_value(contract_state(state)).unwrap();
+            assert_eq!(named, state.name());
+        }
+        for why in [
+            Why::Answered,
+            Why::Timeout,
+            Why::Status(503),
+            Why::Unreachable,
+            Why::Unresolved,
+            Why::Recovered,
+            Why::Operator,
+        ] {
+            let named = serde_json::to_value(contract_reason(why)).unwrap();
+            assert_eq!(named, why.label());
         }
     }
 

@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use sigbox_contracts::InvalidReason;
 use sigbox_core::{Counter, Gauge};
 
+use super::gateways;
 use super::histogram::Total;
 use super::receive_buffers::ReceiveBuffers;
 use super::shard::ShardCounter;
@@ -70,7 +71,11 @@ impl Collector for Shards {
             "nats_connected",
             self.nats_connected.load(Ordering::Relaxed),
         )?;
-        duration(&mut encoder, &shards)
+        duration(&mut encoder, &shards)?;
+        match self.gateways.get() {
+            Some(board) => gateways::encode(&mut encoder, &board.sets()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -137,6 +142,14 @@ fn help(family: &str) -> &'static str {
         "messages_dropped" => "SIP messages dropped without an answer, by reason",
         "requests_rejected" => "SIP requests the proxy refused by itself, by reason",
         "branch_failures" => "Branches that failed without a response, by reason",
+        "gateway_set_failures" => {
+            "Routes to a gateway set of which nothing could be tried, by reason"
+        }
+        "gateways_skipped" => "Gateways passed over for a request, by reason",
+        "gateway_calls_uncounted" => {
+            "Answered calls that count no longer for their gateway, as too many are up"
+        }
+        "gateway_calls_expired" => "Answered calls of which nothing was heard for max_call_s",
         "udp_received" => "Datagrams received",
         "udp_received_bytes" => "Bytes of the datagrams received",
         "udp_sent" => "Datagrams sent",

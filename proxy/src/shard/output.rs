@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sigbox_core::{
-    BranchToken, FallbackCause, Input, ListenerId, Outcome, Output, Settings, Ticket, Token,
+    BranchToken, FallbackCause, GatewayChange, GatewayState, Input, ListenerId, Outcome, Output,
+    Settings, Ticket, Token,
 };
 use smallvec::SmallVec;
 
@@ -179,12 +180,54 @@ impl Shard {
                     self.bus.announce(&event, &decided.tenant);
                 }
             }
+            Output::Gateway(change) => self.gateway_changed(change),
             Output::Finished(finished) => {
                 if self.events.transaction {
                     let event = self.recorder.transaction(finished, &self.out, unix_ms());
                     self.bus.announce(&event, &finished.tenant);
                 }
             }
+        }
+    }
+
+    /// Tells others of a gateway's new state.
+    pub(super) fn gateway_changed(&mut self, change: &GatewayChange) {
+        let gateway = &change.gateway;
+        let (set, id, uri) = (&**gateway.set(), gateway.id(), gateway.uri().text());
+        let (from, to, reason) = (change.from.name(), change.to.name(), change.why.label());
+        let (status, probe) = (change.why.status(), change.by_probe);
+        match change.to {
+            GatewayState::Inactive => {
+                tracing::warn!(
+                    set,
+                    gateway = id,
+                    uri,
+                    from,
+                    to,
+                    reason,
+                    status,
+                    probe,
+                    "gateway changed"
+                );
+            }
+            GatewayState::Active | GatewayState::Trying | GatewayState::Disabled => {
+                tracing::info!(
+                    set,
+                    gateway = id,
+                    uri,
+                    from,
+                    to,
+                    reason,
+                    status,
+                    probe,
+                    "gateway changed"
+                );
+            }
+        }
+        if self.events.gateway {
+            let tenant = self.core.settings().tenant.clone();
+            let event = self.recorder.gateway(change, &tenant, unix_ms());
+            self.bus.announce(&event, &tenant);
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use sigbox_core::{Counters, ListenerId, Ticket};
+use sigbox_core::{Counters, GatewayChange, ListenerId, Ticket};
 use tokio::sync::mpsc;
 
 use super::{Clock, Steer};
@@ -45,6 +45,8 @@ pub enum Control {
     /// Take no more calls. When those there are have ended, or the time is over, in every shard,
     /// all of them end together: until then each may get messages that belong to another.
     Drain,
+    /// An operator switched a gateway.
+    Gateway(Box<GatewayChange>),
     /// Every shard is drained.
     Stop,
     /// Tables that count from now on.

@@ -36,6 +36,8 @@ pub struct Sim {
     pub banned: Vec<(IpAddr, Duration, String)>,
     /// Addresses that sending to fails for.
     pub unreachable: Vec<SocketAddr>,
+    /// Changes of gateways' states: `12000 carriers/gw1 active>trying timeout`, with the milliseconds since the start.
+    pub changes: Vec<String>,
     /// Host names.
     pub names: HashMap<String, Vec<IpAddr>>,
     now: Instant,
@@ -110,6 +112,7 @@ impl Sim {
             withdrawn: Vec::new(),
             banned: Vec::new(),
             unreachable: Vec::new(),
+            changes: Vec::new(),
             names: HashMap::new(),
             now: Instant::ZERO,
             counters,
@@ -157,6 +160,12 @@ impl Sim {
         let mut out = Outputs::new();
         self.core.handle(self.now, input, &mut out);
         self.drain(&mut out);
+    }
+
+    /// Has the core take over new settings, with the listeners it has.
+    pub fn reload(&mut self, mut settings: Settings) {
+        settings.listeners = self.core.settings().listeners.clone();
+        self.input(Input::Reload(Arc::new(settings)));
     }
 
     /// Lets that much time pass.
@@ -332,6 +341,15 @@ impl Sim {
                     span,
                     reason,
                 } => self.banned.push((source, span, reason.to_string())),
+                Output::Gateway(change) => self.changes.push(format!(
+                    "{} {}/{} {}>{} {}",
+                    change.at.as_millis(),
+                    change.gateway.set(),
+                    change.gateway.id(),
+                    change.from.name(),
+                    change.to.name(),
+                    change.why.label(),
+                )),
                 Output::Decided(_) | Output::Finished(_) => {}
             }
         }

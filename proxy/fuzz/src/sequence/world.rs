@@ -412,6 +412,7 @@ impl World {
                     assert!(!out.bytes(&decided.request_uri).is_empty());
                     assert!(!out.bytes(&decided.method).is_empty());
                 }
+                Output::Gateway(change) => assert_ne!(change.from, change.to),
                 Output::Finished(finished) => {
                     assert!(!out.bytes(&finished.call_id).is_empty());
                     assert!(!out.bytes(&finished.method).is_empty());

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use sigbox_core::{
-    Action, Algorithm, Cached, Condition, DomainMatch, Explained, Facts, FallbackCause, Flow,
-    Found, HeaderMatch, KeyTemplate, ListenerId, Moment, Over, Plan, PlanCache, RateLimit,
+    Action, Cached, Condition, DomainMatch, Explained, Facts, FallbackCause, Flow, Found,
+    HeaderMatch, KeyTemplate, LimitAlgorithm, ListenerId, Moment, Over, Plan, PlanCache, RateLimit,
     RateLimits, RequestPart, Rule, Schedule, Seen, Settings, TextMatch, Transport, UriMatch,
 };
 use sigbox_testkit::{Request, Sim, field, plans};
@@ -123,7 +123,7 @@ fn limit() -> impl Strategy<Value = Arc<RateLimit>> {
         prop_oneof![Just(Over::Drop), Just(Over::Reject(refusal))],
     )
         .prop_map(|(key, over)| {
-            let two = Algorithm::token_bucket(0.001, 2).unwrap();
+            let two = LimitAlgorithm::token_bucket(0.001, 2).unwrap();
             let key = vec![RequestPart::parse(key).unwrap()];
             Arc::new(RateLimit::new("two", key, two, over, 64, [3; 16]))
         })
@@ -177,7 +177,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             all: always
                 .into_iter()
                 .map(|limit| {
-                    let Algorithm::TokenBucket(_) = limit.algorithm else {
+                    let LimitAlgorithm::TokenBucket(_) = limit.algorithm else {
                         panic!("{limit:?}")
                     };
                     Arc::new(

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sigbox_core::{
-    Action, Algorithm, BanAfter, Condition, Counter, Input, Over, Plan, RateLimit, RateLimits,
+    Action, BanAfter, Condition, Counter, Input, LimitAlgorithm, Over, Plan, RateLimit, RateLimits,
     RequestPart, Rule, Settings,
 };
 use sigbox_testkit::{Request, Script, Sim, field, plans};
@@ -27,14 +27,14 @@ fn refuse() -> Over {
     Over::Reject(reject)
 }
 
-fn by_source(algorithm: Algorithm, over: Over) -> RateLimit {
+fn by_source(algorithm: LimitAlgorithm, over: Over) -> RateLimit {
     let key = vec![RequestPart::SOURCE];
     RateLimit::new("calls", key, algorithm, over, 65_536, [7; 16])
 }
 
 /// One call a year.
 fn one(over: Over) -> RateLimit {
-    let once = Algorithm::tail_drop(1, secs(365 * 86_400)).unwrap();
+    let once = LimitAlgorithm::tail_drop(1, secs(365 * 86_400)).unwrap();
     by_source(once, over)
 }
 
@@ -83,7 +83,7 @@ fn seen(sim: &Sim, phone: SocketAddr, label: &str) -> usize {
 
 #[test]
 fn a_token_bucket_lets_its_burst_and_its_rate_in_and_refuses_the_rest() {
-    let bucket = Algorithm::token_bucket(10.0, 5).unwrap();
+    let bucket = LimitAlgorithm::token_bucket(10.0, 5).unwrap();
     let (mut sim, limit, bob) = limited(by_source(bucket, refuse()));
     send(&mut sim, alice(), 1_000, secs(10));
     let passed = seen(&sim, bob, "INVITE");
@@ -115,7 +115,7 @@ fn a_network_a_domain_and_a_header_are_keys_as_well() {
         (RequestPart::FromUser, CROWD),
         (RequestPart::Header("X-Trunk".into()), CROWD),
     ] {
-        let once = Algorithm::tail_drop(1, secs(365 * 86_400)).unwrap();
+        let once = LimitAlgorithm::tail_drop(1, secs(365 * 86_400)).unwrap();
         let limit = RateLimit::new("calls", vec![key.clone()], once, refuse(), 65_536, [7; 16]);
         let (mut sim, _, bob) = limited(limit);
         let trunk = |phone, n, trunk: &str| nth(phone, n).with(&format!("X-Trunk: {trunk}"));
@@ -240,7 +240,7 @@ fn who_is_over_may_be_left_without_an_answer() {
 
 #[test]
 fn an_adaptive_limit_refuses_a_share_that_follows_the_lag() {
-    let adaptive = Algorithm::adaptive(ms(20), ms(60)).unwrap();
+    let adaptive = LimitAlgorithm::adaptive(ms(20), ms(60)).unwrap();
     let (mut sim, limit, _) = limited(by_source(adaptive, refuse()));
     for (lag, expected) in [
         (0, 0.0),
