@@ -1,11 +1,16 @@
 //! The command line.
 
+mod api;
 mod call;
 mod check;
 mod demo;
 mod interrupt;
+mod print;
 mod run;
 mod simulate;
+mod state;
+mod tables;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +45,26 @@ enum Command {
     Call(Box<call::Call>),
     /// Ask a running node what it would do with a request, and why
     Simulate(Box<simulate::Simulate>),
+    /// Push a table to the nodes, see what changes, and make it count
+    Push(Box<tables::Push>),
+    /// List the tables, or the versions of one
+    Tables(tables::Tables),
+    /// See what is different between two versions of a table
+    Diff(tables::Diff),
+    /// Make an older version of a table count again
+    Rollback(tables::Rollback),
+    /// Look a number or key up, as a rule with the table would
+    Lookup(tables::Lookup),
+    /// List the nodes and deciders, and which revision of the tables each runs with
+    Nodes(state::Nodes),
+    /// List gateways, or take one out of use
+    Gateways(state::Gateways),
+    /// List limits and what they counted
+    Limits(state::Limits),
+    /// List banned sources, ban one, or release it
+    Bans(state::Bans),
+    /// Make a token for the HTTP API, and what the configuration says about it
+    Token(token::Token),
     /// See every way a call can be decided, on a system of its own on loopback
     Demo(demo::Demo),
 }
@@ -79,6 +104,16 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args.file.config),
         Command::Call(args) => call::call(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Push(args) => tables::push(&args),
+        Command::Tables(args) => tables::tables(&args),
+        Command::Diff(args) => tables::diff(&args),
+        Command::Rollback(args) => tables::rollback(&args),
+        Command::Lookup(args) => tables::lookup(&args),
+        Command::Nodes(args) => state::nodes(&args),
+        Command::Gateways(args) => state::gateways(&args),
+        Command::Limits(args) => state::limits(&args),
+        Command::Bans(args) => state::bans(&args),
+        Command::Token(args) => token::token(&args),
         Command::Demo(args) => demo::demo(args),
     }
 }

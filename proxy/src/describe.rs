@@ -88,6 +88,9 @@ pub fn action(action: &Action) -> String {
         }
         Action::Decide(plan) => self::plan(plan),
         Action::Cached(cached) => format!("what was decided last for {}", cached.key),
+        Action::Table(lookup) => {
+            format!("what the table {} says about {}", lookup.table, lookup.key)
+        }
         Action::Ban(span) => format!("ban for {} s", span.as_secs()),
         Action::Limited(limit, then) => {
             format!("under the limit {}: {}", limit.name, self::action(then))
@@ -100,8 +103,13 @@ pub fn plan(plan: &Plan) -> String {
     match plan {
         Plan::Route(plan) => {
             let to = plan.routes().iter().map(|route| {
+                if let Some(set) = &route.gateways {
+                    return format!("the gateways {set}");
+                }
                 let target = route.next_hop.as_ref().or(route.uri.as_ref());
-                target.map_or("its Request-URI", |target| target.text())
+                target
+                    .map_or("its Request-URI", |target| target.text())
+                    .to_owned()
             });
             format!("route to {}", join(to, ", "))
         }

@@ -89,7 +89,7 @@ pub struct RuleState {
     pub when: String,
     /// What it does, in words.
     pub action: String,
-    /// `unmet`, `passes`, `missed`, `over`, `decides` or `not_reached`.
+    /// `unmet`, `passes`, `missed`, `not_found`, `over`, `decides` or `not_reached`.
     pub result: String,
     /// The first condition that does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -381,6 +381,10 @@ fn states(rules: &[Rule], seen: &[RuleSeen]) -> Vec<RuleState> {
                 }
                 Seen::Passes => ("passes", None, None),
                 Seen::Missed { key } => ("missed", None, key.clone()),
+                Seen::NotFound { key, why } => {
+                    let key = key.as_deref().unwrap_or("nothing");
+                    ("not_found", None, Some(format!("{key}: {why}")))
+                }
                 Seen::Over => ("over", None, None),
                 Seen::Decides => ("decides", None, None),
             };

@@ -134,7 +134,6 @@ pub struct Node {
     listeners: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    board: Arc<GatewayBoard>,
     admin: Admin,
     shards: Vec<ShardHandle>,
     ends: mpsc::UnboundedReceiver<End>,
@@ -190,10 +189,13 @@ impl Node {
         let told = handles.clone();
         let replicas = config.tables.replicas;
         let replica = replicas.map(|_| Arc::new(Replica::new(config.node.to_string())));
+        let others = board.clone();
         let tables = Registry::open(store, shared.clone(), replica.clone(), move |tables| {
+            others.replace(tables.gateways().clone());
             tell(&told, || Control::Tables(tables.clone()));
         })?;
         let tables = Arc::new(tables);
+        board.replace(tables.tables().gateways().clone());
         let (reload, reloads) = mpsc::channel(4);
         let api = Api {
             node: config.node.as_str().into(),
@@ -284,7 +286,6 @@ impl Node {
             listeners: bound.addresses,
             metrics,
             health,
-            board,
             admin,
             shards: handles,
             ends,
@@ -333,7 +334,6 @@ impl Node {
     /// Takes over `config`, keeping the sockets it has.
     pub fn apply(&mut self, mut config: Config) {
         config.set_bound(&self.listeners);
-        self.board.replace(config.settings.gateways.clone());
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.bans.set_policy(shared.bans.clone());

@@ -93,6 +93,7 @@ pub struct Shard {
     waits_for_deciders: bool,
     memory: Arc<MemoryGuard>,
     tables: Arc<Tables>,
+    config: Arc<Config>,
     bans: Arc<Bans>,
     wanted_bans: mpsc::Sender<Wanted>,
     /// How far it is behind, for limits that follow that.
@@ -147,7 +148,7 @@ impl Shard {
             metrics.clone(),
         );
         let origin = parts.clock.wall_origin_ms();
-        let settings = output::core_settings(&config);
+        let settings = output::core_settings(&config, &parts.tables);
         Ok(Self {
             index: index.into(),
             core: Core::new(settings, index, parts.seed, origin, parts.counters),
@@ -164,6 +165,7 @@ impl Shard {
             waits_for_deciders: config.settings.rules.need_deciders(),
             memory: parts.memory,
             tables: parts.tables,
+            config: config.clone(),
             bans: parts.bans,
             wanted_bans: parts.wanted_bans,
             lag: Lag::new(config.settings.rate_limits.follow_lag(), origin),
@@ -229,8 +231,8 @@ impl Shard {
                 return false;
             };
             match control {
-                Control::Reload(config) => self.reload(&config),
-                Control::Tables(tables) => self.tables = tables,
+                Control::Reload(config) => self.reload(config),
+                Control::Tables(tables) => self.take_tables(tables),
                 Control::Drain => self.start_draining(),
                 Control::Gateway(change) => self.gateway_changed(&change),
                 Control::Stop => self.drain = Drain::Stopped,
@@ -248,7 +250,14 @@ impl Shard {
         true
     }
 
-    fn reload(&mut self, config: &Config) {
+    /// Other tables count, all of them from here on.
+    fn take_tables(&mut self, tables: Arc<Tables>) {
+        self.tables = tables;
+        let settings = output::core_settings(&self.config, &self.tables);
+        self.feed(Input::Reload(settings));
+    }
+
+    fn reload(&mut self, config: Arc<Config>) {
         self.max_routes = config.exchange.max_routes;
         self.drain_limit = config.runtime.drain;
         self.admission
@@ -256,8 +265,9 @@ impl Shard {
         self.waits_for_deciders = config.settings.rules.need_deciders();
         self.events = config.events;
         self.lag.follow(config.settings.rate_limits.follow_lag());
-        self.bus.reload(config);
-        self.feed(Input::Reload(output::core_settings(config)));
+        self.bus.reload(&config);
+        self.feed(Input::Reload(output::core_settings(&config, &self.tables)));
+        self.config = config;
     }
 
     fn poll_bus(&mut self, cx: &mut Context<'_>) -> bool {

@@ -5,6 +5,7 @@
 //! [`Replica`] shares them with other nodes and with deciders.
 
 mod compiled;
+mod gateways;
 mod registry;
 mod replica;
 mod store;
@@ -12,7 +13,10 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sigbox_core::{GatewaySets, RoutingTables, TableAnswer};
 use sigbox_tables::Manifest;
+
+use crate::config::Config;
 
 pub use compiled::{Compiled, Found};
 pub(crate) use registry::now_ms;
@@ -21,16 +25,23 @@ pub use replica::{Replica, ReplicaError};
 pub use store::{Store, StoreError};
 
 /// The tables that count at one moment. Immutable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tables {
     /// Which versions there are; those that count are the ones in here.
     pub manifest: Manifest,
     by_name: BTreeMap<Box<str>, Arc<Compiled>>,
+    /// What rows mean depends on it; its gateway sets are those of the file and of tables.
+    config: Arc<Config>,
     /// The entry of the key-value bucket that the manifest came from; 0 when it came from the local disk.
     entry: u64,
 }
 
 impl Tables {
+    /// Gateway sets of the configuration and of tables.
+    pub fn gateways(&self) -> &Arc<GatewaySets> {
+        &self.config.settings.gateways
+    }
+
     /// The version of `name` that counts.
     pub fn get(&self, name: &str) -> Option<&Arc<Compiled>> {
         self.by_name.get(name)
@@ -39,5 +50,21 @@ impl Tables {
     /// All that count, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Compiled>)> {
         self.by_name.iter().map(|(name, table)| (&**name, table))
+    }
+}
+
+impl RoutingTables for Tables {
+    fn find(&self, table: &str, key: &str, user: &str) -> TableAnswer {
+        let Some(table) = self.get(table) else {
+            return TableAnswer::NoTable;
+        };
+        let Some(row) = table.table.longest_prefix(key) else {
+            return TableAnswer::NoRow;
+        };
+        let number = key.strip_prefix('+').unwrap_or(key);
+        match table.found(row.value_number(), number, user, &self.config) {
+            Found::Plan(plan) => TableAnswer::Plan(plan),
+            Found::Attributes | Found::Wrong(_) => TableAnswer::NoRoute,
+        }
     }
 }

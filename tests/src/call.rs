@@ -86,6 +86,21 @@ impl<'p> Call<'p> {
         Ok(response)
     }
 
+    /// Waits for a final response to the INVITE, whatever it is, and acknowledges it when it is not 2xx.
+    pub fn expect_final(&self) -> Result<Message> {
+        loop {
+            let response = self.phone.receive()?;
+            match response.status() {
+                None | Some(100..200) => {}
+                Some(200..300) => return Ok(response),
+                Some(_) => {
+                    self.acknowledge(&response)?;
+                    return Ok(response);
+                }
+            }
+        }
+    }
+
     /// Acknowledges a final response that is not 2xx: same branch, To of the response (RFC 3261 §17.1.1.3).
     pub fn acknowledge(&self, response: &Message) -> Result<()> {
         let mut ack = self.same_transaction("ACK");

@@ -57,7 +57,8 @@ codes! {
 
 /// The faults of one push: the first [`Faults::KEPT`] of them, and how many there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("{total} faults, the first: line {}: {}",
+#[error("{total} {}, the first: line {}: {}",
+    if *total == 1 { "fault" } else { "faults" },
     self.kept.first().map_or(0, |fault| fault.line),
     self.kept.first().map_or("", |fault| fault.detail.as_str()))]
 pub struct Faults {

@@ -49,13 +49,21 @@ export type Cause =
   | "pass"
   | "rule";
 /**
+ * Why the state of a gateway changed.
+ */
+export type GatewayReason = "answered" | "timeout" | "status" | "unreachable" | "unresolved" | "recovered" | "operator";
+/**
+ * Whether a gateway is used.
+ */
+export type GatewayState = "active" | "trying" | "inactive" | "disabled";
+/**
  * State of a proxy.
  */
 export type NodeState = "started" | "draining" | "stopped";
 /**
  * Who decided a suspended transaction.
  */
-export type Outcome = "decided" | "fallback" | "cancelled";
+export type Outcome = "decided" | "fallback" | "cached" | "cancelled";
 /**
  * A document on `<prefix>.v1.event.<kind>.<tenant>`; the field `event` says which.
  */
@@ -63,7 +71,8 @@ export type Event =
   | ({event: "decision"} & DecisionEvent)
   | ({event: "cancelled"} & CancelledEvent)
   | ({event: "transaction"} & TransactionEvent)
-  | ({event: "node"} & NodeEvent);
+  | ({event: "node"} & NodeEvent)
+  | ({event: "gateway"} & GatewayEvent);
 
 /**
  * A From, To or Contact value.
@@ -593,7 +602,7 @@ export interface DecisionEvent {
    */
   call_id: string;
   /**
-   * Why local rules decided; there when `outcome` is `fallback`.
+   * Why local rules decided; there when `outcome` is `fallback` or `cached`.
    */
   cause?: Cause;
   /**
@@ -640,6 +649,59 @@ export interface DecisionEvent {
    * Time from asking to the outcome, in milliseconds.
    */
   took_ms: number;
+  /**
+   * Version of this document.
+   */
+  version: string;
+}
+/**
+ * The state of a gateway of a set changed.
+ */
+export interface GatewayEvent {
+  /**
+   * When, in Unix milliseconds.
+   */
+  at: number;
+  /**
+   * Id of the gateway within the set.
+   */
+  gateway: string;
+  /**
+   * Name of the proxy.
+   */
+  node: string;
+  /**
+   * What it was before.
+   */
+  previous: GatewayState;
+  /**
+   * Whether a probe showed it, and not a request.
+   */
+  probe: boolean;
+  /**
+   * Why.
+   */
+  reason: GatewayReason;
+  /**
+   * Name of the gateway set.
+   */
+  set: string;
+  /**
+   * What it is now.
+   */
+  state: GatewayState;
+  /**
+   * The status, when `reason` is `status`.
+   */
+  status?: number;
+  /**
+   * Tenant.
+   */
+  tenant: string;
+  /**
+   * Its URI.
+   */
+  uri: string;
   /**
    * Version of this document.
    */

@@ -3,6 +3,7 @@ import { connectPatiently } from "./connection.js";
 import { Dispatcher, Endpoint, type Counters, type Handler, type Incoming } from "./dispatch.js";
 import { ServiceResponder, type Served } from "./service.js";
 import { resolve, SettingError, type Resolved, type Settings } from "./settings.js";
+import type { Tables } from "./tables.js";
 import { VERSION } from "./version.js";
 
 /** The classes of request that a proxy asks about. */
@@ -37,6 +38,8 @@ export class Decider {
   readonly description: string;
   /** What each class is answered with. */
   readonly endpoints = new Map<Class, Endpoint>();
+  /** See {@link Decider.follow}. */
+  tables: Tables | undefined;
 
   constructor(name: string, version: string, description = "") {
     if (!NAME.test(name)) throw new SettingError(`decider name "${name}": only letters, digits, - and _`);
@@ -44,6 +47,12 @@ export class Decider {
     this.name = name;
     this.version = version;
     this.description = description;
+  }
+
+  /** Has `tables` hold what is pushed to the proxies, from when the decider runs. It goes on without when nothing is. */
+  follow(tables: Tables): this {
+    this.tables = tables;
+    return this;
   }
 
   /** `name/version`, as replies carry it in `Sigbox-Decider`. */
@@ -128,6 +137,7 @@ export class Running {
   readonly #service: ServiceResponder;
   readonly #decider: Decider;
   readonly #queries: Subscription[];
+  readonly #stopped = new AbortController();
   #stopping: Promise<void> | undefined;
 
   constructor(decider: Decider, nats: NatsConnection, settings: Resolved) {
@@ -170,6 +180,8 @@ export class Running {
       }),
     );
     this.#service.listen(nats);
+    const { prefix, log } = settings;
+    void decider.tables?.follow(nats, prefix, `${decider.name}-${this.#service.id}`, log, this.#stopped.signal);
     this.stopped = this.#untilClosed();
     // Whoever awaits it hears of it; nobody else's process should die of an unhandled rejection.
     this.stopped.catch(() => undefined);
@@ -201,6 +213,7 @@ export class Running {
   async #drain(): Promise<void> {
     const { log, drainMs } = this.#settings;
     log.info("draining", { in_hand: this.inHand });
+    this.#stopped.abort();
     this.#service.close();
     const drained = Promise.all(this.#queries.map((subscription) => subscription.drain().catch(() => undefined))).then(() =>
       this.#dispatcher.idle(),

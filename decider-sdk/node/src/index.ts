@@ -26,3 +26,4 @@ export { lineLog, type Log, type LogFields } from "./log.js";
 export { SettingError, type Settings } from "./settings.js";
 export { VERSION } from "./version.js";
 export type * from "./contract.js";
+export { Table, Tables, type Found, type Row, type Snapshot } from "./tables.js";

@@ -19,6 +19,7 @@ use crate::reply::Link;
 use crate::running::Running;
 use crate::service::Service;
 use crate::settings::Given;
+use crate::tables::Tables;
 use crate::worker::{Bounds, Queries, Worker};
 
 /// A decider in the making: its name, a handler per class of query, and how to reach NATS.
@@ -33,6 +34,7 @@ pub struct Decider {
     description: String,
     handlers: Vec<(Class, Handler)>,
     given: Given,
+    tables: Option<Tables>,
 }
 
 impl Decider {
@@ -45,6 +47,7 @@ impl Decider {
             description: String::new(),
             handlers: Vec::new(),
             given: Given::default(),
+            tables: None,
         }
     }
 
@@ -59,6 +62,12 @@ impl Decider {
         F: Future<Output: IntoReply> + Send + 'static,
     {
         self.handlers.push((class, erase(handler)));
+        self
+    }
+
+    /// Has `tables` hold what is pushed to the proxies, from when the decider runs. It goes on without when nothing is.
+    pub fn follow(mut self, tables: &Tables) -> Self {
+        self.tables = Some(tables.clone());
         self
     }
 
@@ -144,7 +153,8 @@ impl Decider {
     ///
     /// # Errors
     /// [`Error`] for what cannot work from the start.
-    pub async fn start(self) -> Result<Running, Error> {
+    pub async fn start(mut self) -> Result<Running, Error> {
+        let tables = self.tables.take();
         let (service, given) = self.into_parts()?;
         let settings = given.resolve(|name| std::env::var(name).ok())?;
         let service = Arc::new(service);
@@ -175,6 +185,10 @@ impl Decider {
         let id = registration.id().to_owned();
         info!(decider = service.decider(), id, classes = service.classes(), %prefix,
             tenant = tenant.as_ref().map_or("*", |tenant| tenant.as_str()), "ready");
+        let following = tables.map(|tables| {
+            let member = format!("{}-{id}", service.name());
+            tokio::spawn(tables.follow(client.clone(), prefix.clone(), member)).abort_handle()
+        });
         let link = Arc::new(Link::new(client, &service.decider(), connectivity));
         let worker = Worker::new(
             Arc::clone(&service),
@@ -184,7 +198,7 @@ impl Decider {
             cancelled,
             bounds,
         );
-        Ok(Running::spawn(worker, service, id))
+        Ok(Running::spawn(worker, service, id, following))
     }
 
     pub(crate) fn into_parts(self) -> Result<(Service, Given), Error> {

@@ -26,6 +26,7 @@
 //! - Handlers return an [`Answer`], a [`Decision`], or a `Result` of one; see [`IntoReply`]. An error or a panic becomes
 //!   NATS service error 500 and the proxy applies its local rules.
 //! - [`Call::remaining`], [`Call::cancelled`] and [`Call::extend`] are the time a handler has.
+//! - [`Tables`] are what operators push to the proxies: rates, numbers, anything by a key.
 //! - [`testing::Harness`] asks a decider without NATS.
 //! - Logs are `tracing` events; the program chooses the subscriber.
 
@@ -43,6 +44,7 @@ mod reply;
 mod running;
 mod service;
 mod settings;
+mod tables;
 mod target;
 pub mod testing;
 mod worker;
@@ -63,6 +65,7 @@ pub use running::Running;
 pub use sigbox_contracts as contracts;
 pub use sigbox_contracts::header::Mode;
 pub use sigbox_contracts::{Class, Decision, Query, Route};
+pub use tables::{Found, Snapshot, TableView, Tables};
 pub use target::{Target, contact, millis, secs, to};
 
 /// What a handler needs: `use sigbox_decider::prelude::*;`.

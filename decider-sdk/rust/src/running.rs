@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use sigbox_contracts::Class;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::counters::Counts;
 use crate::error::Error;
@@ -13,17 +13,33 @@ use crate::worker::Worker;
 pub struct Running {
     service: Arc<Service>,
     id: String,
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), Error>>,
+    /// Follows the tables, when there are any to follow.
+    following: Option<AbortHandle>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
+    }
 }
 
 impl Running {
-    pub(crate) fn spawn(worker: Worker, service: Arc<Service>, id: String) -> Self {
+    pub(crate) fn spawn(
+        worker: Worker,
+        service: Arc<Service>,
+        id: String,
+        following: Option<AbortHandle>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         Self {
             service,
             id,
-            stop,
+            stop: Some(stop),
+            following,
             task: tokio::spawn(worker.run(stopped)),
         }
     }
@@ -49,7 +65,9 @@ impl Running {
     /// [`Error::Closed`] if the connection had ended before.
     pub async fn stop(mut self) -> Result<(), Error> {
         // Nobody listens any more only if it has ended by itself, and then that is the result.
-        let _ = self.stop.send(());
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
         (&mut self.task).await.unwrap_or(Err(Error::Closed))
     }
 

@@ -13,6 +13,7 @@ use crate::io::{FallbackCause, Output};
 use crate::limits::{Moment, RateLimit};
 use crate::plan::Plan;
 use crate::plan_cache::PlanCache;
+use crate::routing_tables::{RoutingTables, TableAnswer, TableLookup};
 use crate::rules::{Ask, Cached, Facts, Found, Gate, walk};
 use crate::secret::Secret;
 
@@ -116,6 +117,7 @@ impl Env<'_> {
             is_emergency: is_emergency(request.request_uri()),
             tenant,
             cache: &self.settings.cache,
+            tables: self.settings.tables.as_ref(),
             secret: self.secret,
             counters: self.counters,
         }
@@ -142,6 +144,7 @@ struct Live<'g> {
     is_emergency: bool,
     tenant: &'g str,
     cache: &'g PlanCache,
+    tables: Option<&'g Arc<dyn RoutingTables>>,
     secret: &'g mut Secret,
     counters: &'g Counters,
 }
@@ -161,5 +164,16 @@ impl Gate for Live<'_> {
             None => Counter::CacheMiss,
         });
         plan
+    }
+
+    fn table(&mut self, lookup: &TableLookup, facts: &Facts<'_>) -> TableAnswer {
+        let answer = lookup.answer(self.tables, facts);
+        self.counters.add(match answer {
+            TableAnswer::Plan(_) => Counter::TableHit,
+            TableAnswer::NoRow => Counter::TableNoRow,
+            TableAnswer::NoRoute => Counter::TableNoRoute,
+            TableAnswer::NoTable => Counter::TableAbsent,
+        });
+        answer
     }
 }

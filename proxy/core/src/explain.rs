@@ -9,6 +9,7 @@ use sigbox_wire::is_emergency;
 
 use crate::limits::{Fill, Moment, RateLimit};
 use crate::plan::Plan;
+use crate::routing_tables::{TableAnswer, TableLookup};
 use crate::rules::{Cached, Condition, Facts, Found, Gate, Part, Rule, Step, Watch, walk};
 use crate::settings::Settings;
 
@@ -67,6 +68,13 @@ pub enum Seen {
     Missed {
         /// The key.
         key: Option<String>,
+    },
+    /// The table has nothing to say about this key, and why; no key when the request has none.
+    NotFound {
+        /// The key.
+        key: Option<String>,
+        /// `no row`, say.
+        why: &'static str,
     },
     /// Its limit is reached.
     Over,
@@ -163,6 +171,10 @@ impl Gate for Look<'_> {
         let key = cached.key.key(facts)?;
         self.settings.cache.get(self.moment.now, tenant, &key)
     }
+
+    fn table(&mut self, lookup: &TableLookup, facts: &Facts<'_>) -> TableAnswer {
+        lookup.answer(self.settings.tables.as_ref(), facts)
+    }
 }
 
 /// Whoever writes down what is found out.
@@ -208,6 +220,12 @@ impl Watch for Written<'_, '_> {
                     .key
                     .key(self.facts)
                     .map(|key| String::from_utf8_lossy(&key).into_owned()),
+            },
+            Step::NotFound(lookup, answer) => Seen::NotFound {
+                key: lookup
+                    .key(self.facts)
+                    .map(|key| String::from_utf8_lossy(&key).into_owned()),
+                why: answer.reason(),
             },
             Step::Passes => Seen::Passes,
             Step::Decides => Seen::Decides,

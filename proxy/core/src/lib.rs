@@ -36,6 +36,7 @@ mod request;
 mod request_key;
 mod respond;
 mod route_headers;
+mod routing_tables;
 mod rules;
 mod schedule;
 mod secret;
@@ -76,6 +77,7 @@ pub use plan::{
 };
 pub use plan_cache::PlanCache;
 pub use request_key::{KeyTemplate, RequestPart};
+pub use routing_tables::{RoutingTables, TableAnswer, TableLookup};
 pub use rules::{
     Action, Ask, Cached, Condition, DomainMatch, Facts, Found, HeaderMatch, Part, Rule, Rules,
     TextMatch, UriMatch,

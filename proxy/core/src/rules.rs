@@ -18,6 +18,7 @@ use sigbox_wire::{HeaderId, Message, Method};
 use crate::limits::RateLimit;
 use crate::plan::Plan;
 use crate::request_key::KeyTemplate;
+use crate::routing_tables::TableLookup;
 
 pub use condition::{Condition, DomainMatch, HeaderMatch, Part, TextMatch, UriMatch};
 pub use facts::Facts;
@@ -54,6 +55,8 @@ pub enum Action {
     /// Do what a decider said last about a request with the same key, if that still holds; else the
     /// next rule is tried.
     Cached(Cached),
+    /// Do what a pushed table says; else the next rule is tried.
+    Table(TableLookup),
     /// Drop the request without an answer, and everything else from its source for a while. Only
     /// before asking.
     Ban(Duration),
@@ -108,11 +111,11 @@ impl Rules {
             Action::Ask(ask) => ask.tenant.is_none(),
             Action::Decide(plan) => **plan == Plan::Pass,
             // Whoever is banned needs nobody.
-            Action::Cached(_) => false,
+            Action::Cached(_) | Action::Table(_) => false,
             Action::Ban(_) | Action::Limited(..) => true,
         }) && fallback.all(|action| match action {
             Action::Decide(plan) => goes_on(plan),
-            Action::Cached(_) => false,
+            Action::Cached(_) | Action::Table(_) => false,
             Action::Ask(_) | Action::Ban(_) | Action::Limited(..) => true,
         })
     }

@@ -11,6 +11,7 @@ use crate::gateways::GatewaySets;
 use crate::io::Class;
 use crate::limits::RateLimits;
 use crate::plan_cache::PlanCache;
+use crate::routing_tables::RoutingTables;
 use crate::rules::Rules;
 
 /// Everything the core can be told.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// Decisions that may be used again; the same for all shards of a node.
     pub cache: Arc<PlanCache>,
+    /// Tables that rules look requests up in.
+    pub tables: Option<Arc<dyn RoutingTables>>,
     /// Gateway sets, shared by all cores of a process.
     pub gateways: Arc<GatewaySets>,
     /// Which records to emit.
@@ -68,6 +71,7 @@ impl Default for Settings {
             rules: Rules::default(),
             rate_limits: RateLimits::default(),
             cache: Arc::default(),
+            tables: None,
             gateways: Arc::default(),
             records: Records::default(),
             retry_after: (Duration::from_secs(2), Duration::from_secs(10)),

@@ -230,6 +230,7 @@ fn lines(text: &mut String, title: &str, rules: &[RuleState], width: usize) {
         let found = found.as_deref().unwrap_or_default();
         let what = match (result.as_str(), condition) {
             ("unmet", Some(condition)) => format!("no: {condition} is {found:?}"),
+            ("not_found", _) => format!("the table has nothing for {found}"),
             ("missed", _) => format!("nothing is remembered for {found:?}"),
             ("decides", _) => format!("yes: {}", rule.action),
             ("over", _) => "yes, and over its limit".to_owned(),

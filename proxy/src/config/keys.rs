@@ -395,7 +395,7 @@ keys! {
             "`[[fallback]]` only: why nobody decided, see below.";
         live "limit" Text("the name of a `[[limit]]`") = "",
             "`[[rule]]` only: stands before the action. Over the limit, what it says happens instead.";
-        live "action" Text("`\"ask\"`, `\"route\"`, `\"gateways\"`, `\"reject\"`, `\"redirect\"`, `\"cached\"`, `\"ban\"` or `\"pass\"`") = "",
+        live "action" Text("`\"ask\"`, `\"route\"`, `\"gateways\"`, `\"reject\"`, `\"redirect\"`, `\"table\"`, `\"cached\"`, `\"ban\"` or `\"pass\"`") = "",
             "What to do; `ask` and `ban` only before asking. The fields of a decision stand beside it.";
         live "tenant" Text("a slug") = "",
             "`ask` and `cached` only: whose deciders. Default: `nats.tenant`, or who was asked.";
@@ -405,6 +405,10 @@ keys! {
             "`ban` only: for how long nothing is taken from the source.";
         live "budget_ms" Millis(1, 60000) = "",
             "`ask` only: how long they have. Default: `decision.budget_ms`.";
+        live "table" Text("a slug") = "",
+            "`table` only: the pushed table that says what to do. A request that it has no route for goes on to the next rule.";
+        live "lookup" Text("a part of a request") = "\"user\"",
+            "`table` only: what is looked up, by longest prefix in tables of prefixes: `user`, `from_user`, `to_user`, `domain`, `header:NAME`, any of `[[limit]]`'s keys.";
         live "set" Text("a slug") = "",
             "`gateways` only: the gateway set that chooses the next hop.";
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sigbox_core::{
     Action, Ask, Cached, DecisionSettings, GatewaySet, KeyTemplate, Plan, RateLimit, RateLimits,
-    Rule, Rules, Schedule,
+    RequestPart, Rule, Rules, Schedule, TableLookup,
 };
 
 use super::condition;
@@ -97,7 +97,7 @@ fn list(root: &Section<'_>, which: Which, around: &Around<'_>) -> Vec<Rule> {
 fn may_go_on(rule: &Rule) -> bool {
     match rule.action.unlimited() {
         Action::Decide(plan) => **plan == Plan::Pass,
-        Action::Cached(_) => true,
+        Action::Cached(_) | Action::Table(_) => true,
         Action::Ask(_) | Action::Ban(_) | Action::Limited(..) => false,
     }
 }
@@ -166,7 +166,9 @@ fn limit(
 }
 
 /// Keys that only some verbs have.
-const ONLY_WITH: [(&str, &[&str]); 4] = [
+const ONLY_WITH: [(&str, &[&str]); 6] = [
+    ("table", &["table"]),
+    ("lookup", &["table"]),
     ("tenant", &["ask", "cached"]),
     ("budget_ms", &["ask"]),
     ("key", &["cached"]),
@@ -176,9 +178,11 @@ const ONLY_WITH: [(&str, &[&str]); 4] = [
 fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Action> {
     let verbs: &[&str] = match which {
         Which::Before => &[
-            "ask", "route", "gateways", "reject", "redirect", "cached", "ban", "pass",
+            "ask", "route", "gateways", "reject", "redirect", "table", "cached", "ban", "pass",
         ],
-        Which::Fallback => &["route", "gateways", "reject", "redirect", "cached", "pass"],
+        Which::Fallback => &[
+            "route", "gateways", "reject", "redirect", "table", "cached", "pass",
+        ],
     };
     let Some(value) = section.value("action") else {
         if section.value("routes").is_some() {
@@ -210,6 +214,7 @@ fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Ac
     let action = match verb {
         "ask" => ask(section, around),
         "cached" => cached(section),
+        "table" => table(section),
         "ban" => {
             section.refuse_unknown(&["identity"]);
             section.duration("seconds").map(Action::Ban)
@@ -242,6 +247,29 @@ fn has_only_its_own(section: &Section<'_>, verb: &str) -> bool {
 fn tenant(section: &Section<'_>) -> Option<Arc<str>> {
     let tenant = section.read("tenant", sections::slug)?;
     Some(tenant.as_str().into())
+}
+
+fn table(section: &Section<'_>) -> Option<Action> {
+    section.refuse_unknown(&["identity"]);
+    let Some(value) = section.value("table") else {
+        let at = section.value("action").map(|value| value.span());
+        section.faults.push(
+            Diagnostic::error(at, "`action = \"table\"` needs a `table`")
+                .label("which one?")
+                .help("table = \"NAME\", as it is pushed to `/api/v1/tables/NAME`"),
+        );
+        return None;
+    };
+    let key = section.read("lookup", |value| {
+        let help = "such as \"user\", \"from_user\", \"to_user\" or \"header:X-Number\"";
+        value.parsed("a part of a request", Some(help), |text| {
+            RequestPart::parse(text).ok_or_else(|| "not a part of a request".to_owned())
+        })
+    });
+    Some(Action::Table(TableLookup {
+        table: sections::slug(value)?.as_str().into(),
+        key: key?,
+    }))
 }
 
 fn cached(section: &Section<'_>) -> Option<Action> {

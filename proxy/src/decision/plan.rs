@@ -206,7 +206,7 @@ fn gateway_set(
     }
     let known: Vec<&str> = settings.gateways.iter().map(GatewaySet::name).collect();
     let detail = match known.as_slice() {
-        [] => "no gateway sets are configured in this proxy; give uri or dst_uri".to_owned(),
+        [] => format!("{name:?} is no gateway set of this proxy, which has none"),
         known => format!("{name:?} is none of {}", known.join(", ")),
     };
     Err(Invalid::new(

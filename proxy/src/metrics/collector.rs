@@ -164,6 +164,7 @@ fn help(family: &str) -> &'static str {
         "requests_queued" => "Requests that waited because messages of calls under way came first",
         "events_published" => "Events published on NATS",
         "events_dropped" => "Events dropped because NATS did not take them at once",
+        "table_lookups" => "Rules that looked into a pushed table, by what they found",
         "decision_cache" => "Looks for a decision that may be used again, by result",
         "bans_forgotten" => "Bans by rules and limits that were forgotten because too many waited",
         "lookups" => "Host name lookups",

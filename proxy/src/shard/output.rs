@@ -17,6 +17,7 @@ use crate::bans::Wanted;
 use crate::bus::unix_ms;
 use crate::config::Config;
 use crate::metrics::{ShardCounter, ShardMetrics};
+use crate::tables::Tables;
 
 /// What did not work at once, and the core must hear.
 #[derive(Debug)]
@@ -55,8 +56,11 @@ fn cause_of(outcome: Outcome) -> Option<&'static str> {
 }
 
 /// The core's settings. It records decisions for the log too, when that shows them.
-pub(super) fn core_settings(config: &Config) -> Arc<Settings> {
+pub(super) fn core_settings(config: &Config, tables: &Arc<Tables>) -> Arc<Settings> {
     let mut settings = config.settings.clone();
+    let with_tables = Arc::make_mut(&mut settings);
+    with_tables.gateways = tables.gateways().clone();
+    with_tables.tables = Some(tables.clone());
     if tracing::enabled!(tracing::Level::DEBUG) {
         Arc::make_mut(&mut settings).records.decisions = true;
     }

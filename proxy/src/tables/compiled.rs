@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sigbox_contracts::Decision;
+use sigbox_contracts::{Decision, Invalid, InvalidReason};
 use sigbox_core::Plan;
 use sigbox_tables::file::Digest;
 use sigbox_tables::{Fields, Kind, Table, decision_of};
 
+use super::gateways;
 use crate::config::Config;
 use crate::decision::{Parsed, PlanContext, plan_of};
 
@@ -76,10 +78,15 @@ impl Compiled {
             Some(Meaning::Template(decision)) => {
                 match planned(&filled(decision, number, user), config) {
                     Ok(plan) => Found::Plan(Arc::new(plan)),
-                    Err((_, why)) => Found::Wrong(why.into()),
+                    Err(wrong) => Found::Wrong(wrong.detail.into()),
                 }
             }
         }
+    }
+
+    /// The same rows for a node that runs with `config`.
+    pub(super) fn again(&self, config: &Config) -> Self {
+        Self::new(self.version, self.sha256, self.table.clone(), config)
     }
 
     /// Rows that mean something which cannot be carried out, by value number.
@@ -94,16 +101,44 @@ impl Compiled {
     }
 }
 
+/// What rows of `table` mean that could not be carried out just now; some of it, each once.
+pub(super) fn problems(table: &Table, config: &Config) -> BTreeSet<Box<str>> {
+    if !matches!(table.kind(), Kind::Prefixes | Kind::Numbers) {
+        return BTreeSet::new();
+    }
+    let mut problems = BTreeSet::new();
+    for value in table.distinct_values() {
+        let row: Fields = serde_json::from_slice(value).unwrap_or_default();
+        if let Meaning::Wrong(why) = meaning(&row, config) {
+            problems.insert(why);
+            if problems.len() == 5 {
+                break;
+            }
+        }
+    }
+    problems
+}
+
 /// Whether what a row says about routing could be carried out by a node that runs with `config`: a JSON pointer and a
 /// sentence when it could not.
 pub(super) fn check(kind: Kind, row: &Fields, config: &Config) -> Result<(), (String, String)> {
-    if !matches!(kind, Kind::Prefixes | Kind::Numbers) {
-        return Ok(());
+    match kind {
+        Kind::Prefixes | Kind::Numbers => {}
+        // Any id: it is no part of what is checked.
+        Kind::Gateways => return gateways::definition("id", row, config).map(drop),
+        Kind::Schedules | Kind::Users | Kind::Kv => return Ok(()),
     }
     let read = decision_of(row, &config.exchange.limits());
     match read.map_err(|invalid| (invalid.pointer, invalid.detail))? {
         None => Ok(()),
-        Some(decision) => planned(&sample(&decision), config).map(drop),
+        Some(decision) => match planned(&sample(&decision), config) {
+            // The set may come with the same release: it is a warning.
+            Err(wrong) if wrong.reason == InvalidReason::UnknownGateways => Ok(()),
+            Err(wrong) if row.contains_key("routes") => Err((wrong.pointer, wrong.detail)),
+            // The route was made of the row's own fields.
+            Err(wrong) => Err((wrong.pointer.replacen("/routes/0", "", 1), wrong.detail)),
+            Ok(_) => Ok(()),
+        },
     }
 }
 
@@ -112,25 +147,26 @@ fn meaning(row: &Fields, config: &Config) -> Meaning {
         Ok(None) => Meaning::Attributes,
         Err(invalid) => Meaning::Wrong(invalid.to_string().into()),
         Ok(Some(decision)) => match planned(&sample(&decision), config) {
-            Err((_, why)) => Meaning::Wrong(why.into()),
+            Err(wrong) => Meaning::Wrong(wrong.detail.into()),
             Ok(_) if is_template(&decision) => Meaning::Template(Box::new(decision)),
             Ok(plan) => Meaning::Plan(Arc::new(plan)),
         },
     }
 }
 
-fn planned(decision: &Decision, config: &Config) -> Result<Plan, (String, String)> {
+fn planned(decision: &Decision, config: &Config) -> Result<Plan, Invalid> {
     let context = PlanContext {
         settings: &config.settings,
         max_routes: config.exchange.max_routes,
     };
     match plan_of(decision, &context) {
-        Ok(Parsed::Final(Plan::Pass)) | Ok(Parsed::Extend(_)) => Err((
-            "/action".to_owned(),
-            "a row can route, reject or redirect".to_owned(),
+        Ok(Parsed::Final(Plan::Pass) | Parsed::Extend(_)) => Err(Invalid::new(
+            InvalidReason::UnknownAction,
+            "/action",
+            "a row can route, reject or redirect",
         )),
         Ok(Parsed::Final(plan)) => Ok(plan),
-        Err(invalid) => Err((invalid.pointer, invalid.detail)),
+        Err(invalid) => Err(invalid),
     }
 }
 

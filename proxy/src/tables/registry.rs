@@ -3,13 +3,14 @@
 //! Reading a push, building its index and writing it down happen outside the turn, side by side. In the turn the
 //! manifest is changed, written, and the new snapshot handed to the shards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use sigbox_core::GatewaySets;
 use sigbox_tables::diff::{self, Counts};
 use sigbox_tables::file::Digest;
 use sigbox_tables::{
@@ -22,6 +23,7 @@ use tracing::{error, info, warn};
 
 use super::Tables;
 use super::compiled::{self, Compiled};
+use super::gateways;
 use super::replica::{Replica, ReplicaError};
 use super::store::{Incoming, Store, StoreError};
 use crate::config::Config;
@@ -166,7 +168,7 @@ impl Registry {
         tell: impl Fn(Arc<Tables>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let manifest = store.manifest()?.unwrap_or_else(Manifest::new);
-        let tables = last_good(&store, &config, manifest);
+        let tables = last_good(&store, config.clone(), manifest);
         for (name, table) in tables.iter() {
             info!(
                 table = name,
@@ -255,7 +257,7 @@ impl Registry {
         kind: Kind,
         fill: impl FnOnce(&mut Builder<'_>) -> Result<(), ChangeError>,
     ) -> Result<Pushed, ChangeError> {
-        let config = self.config();
+        let config = self.tables().config.clone();
         let mut check = |row: &_| compiled::check(kind, row, &config);
         let mut builder = Builder::new(kind, config.tables.limits).checked(&mut check);
         fill(&mut builder)?;
@@ -346,7 +348,7 @@ impl Registry {
                 total: table.len() as u64,
                 counts: diff::count(active.map(|active| &*active.table), table),
             },
-            warnings: self.warnings(table),
+            warnings: self.warnings(table, before),
         };
         if asked.dry_run {
             return Ok((changed, None));
@@ -447,7 +449,7 @@ impl Registry {
                         changed.state = "active";
                         let old = before.get(name).map(|old| &*old.table);
                         changed.rows.counts = diff::count(old, &table);
-                        changed.warnings = self.warnings(&table);
+                        changed.warnings = self.warnings(&table, before);
                     }
                     changes.push(changed);
                 }
@@ -465,7 +467,7 @@ impl Registry {
         fresh: &HashMap<Digest, Arc<Table>>,
     ) -> Result<bool, ChangeError> {
         manifest.revision += 1;
-        let mut tables = build(&self.store, &self.config.load(), before, manifest, fresh)?;
+        let mut tables = build(&self.store, self.config(), before, manifest, fresh)?;
         if let Some(replica) = &self.replica {
             for sha256 in tables.manifest.digests() {
                 if !before.manifest.digests().any(|known| known == sha256) {
@@ -557,7 +559,7 @@ impl Registry {
         }
         let mut tables = build(
             &self.store,
-            &self.config.load(),
+            self.config(),
             &before,
             manifest,
             &HashMap::new(),
@@ -590,6 +592,7 @@ impl Registry {
         self.take(Tables {
             manifest: before.manifest.clone(),
             by_name: before.by_name.clone(),
+            config: before.config.clone(),
             entry,
         });
         Ok(())
@@ -622,18 +625,14 @@ impl Registry {
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
         let done = spawn_blocking(move || {
+            registry.config.store(config.clone());
             let before = registry.tables();
-            let recompiled = before.iter().map(|(name, old)| {
-                let table = Compiled::new(old.version, old.sha256, old.table.clone(), &config);
-                report_wrong(name, &table);
-                (name.into(), Arc::new(table))
-            });
-            let tables = Tables {
-                manifest: before.manifest.clone(),
-                by_name: recompiled.collect(),
-                entry: before.entry,
-            };
-            registry.config.store(config);
+            let tables = before
+                .iter()
+                .map(|(name, old)| (name.into(), Source::Old(old.clone())));
+            let mut tables = compile(tables.collect(), config, &before, true);
+            tables.manifest = before.manifest.clone();
+            tables.entry = before.entry;
             registry.take(tables);
         });
         if let Err(error) = done.await {
@@ -641,8 +640,11 @@ impl Registry {
         }
     }
 
-    fn warnings(&self, table: &Table) -> Vec<String> {
+    fn warnings(&self, table: &Table, before: &Tables) -> Vec<String> {
         let mut warnings = Vec::new();
+        let problems = compiled::problems(table, &before.config).into_iter();
+        warnings
+            .extend(problems.map(|why| format!("rows route nothing until this is mended: {why}")));
         if table.is_empty() {
             warnings.push("the table is empty".to_owned());
         }
@@ -714,12 +716,12 @@ fn holds(precondition: &Precondition, entry: Option<&Entry>) -> Result<(), Chang
 /// the store.
 fn build(
     store: &Store,
-    config: &Config,
+    config: Arc<Config>,
     before: &Tables,
     manifest: Manifest,
     fresh: &HashMap<Digest, Arc<Table>>,
 ) -> Result<Tables, StoreError> {
-    let mut tables = Tables::default();
+    let mut sources = BTreeMap::new();
     for (name, entry) in &manifest.tables {
         let Some(active) = entry.active() else {
             continue;
@@ -728,25 +730,77 @@ fn build(
         let same = before
             .get(name)
             .filter(|old| old.version == number && old.sha256 == sha256);
-        let table = match same {
-            Some(same) => same.clone(),
-            None => {
-                let table = match fresh.get(&sha256) {
-                    Some(table) => table.clone(),
-                    None => Arc::new(store.load(entry.kind, sha256)?),
-                };
-                Arc::new(Compiled::new(number, sha256, table, config))
-            }
+        let source = match (same, fresh.get(&sha256)) {
+            (Some(same), _) => Source::Old(same.clone()),
+            (None, Some(table)) => Source::New(number, sha256, table.clone()),
+            (None, None) => Source::New(number, sha256, Arc::new(store.load(entry.kind, sha256)?)),
         };
-        tables.by_name.insert(name.as_str().into(), table);
+        sources.insert(name.as_str().into(), source);
     }
+    let mut tables = compile(sources, config, before, false);
     tables.manifest = manifest;
     Ok(tables)
 }
 
+/// Where a table of a snapshot comes from.
+enum Source {
+    /// It was in the one before.
+    Old(Arc<Compiled>),
+    /// Its number, name and rows.
+    New(u64, Digest, Arc<Table>),
+}
+
+impl Source {
+    fn table(&self) -> &Table {
+        match self {
+            Self::Old(compiled) => &compiled.table,
+            Self::New(.., table) => table,
+        }
+    }
+}
+
+/// Reads what rows mean: gateway sets first, which the others may name.
+fn compile(
+    sources: BTreeMap<Box<str>, Source>,
+    config: Arc<Config>,
+    before: &Tables,
+    is_other_config: bool,
+) -> Tables {
+    let sets = gateways::combined(
+        &config,
+        sources.values().map(Source::table),
+        Some(before.gateways()),
+    );
+    let names = |sets: &GatewaySets| {
+        sets.iter()
+            .map(|set| set.name().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let is_other = is_other_config || names(&sets) != names(before.gateways());
+    let mut effective = Config::clone(&config);
+    Arc::make_mut(&mut effective.settings).gateways = sets;
+    let by_name = sources.into_iter().map(|(name, source)| {
+        let table = match source {
+            Source::Old(old) if !is_other => old,
+            Source::Old(old) => Arc::new(old.again(&effective)),
+            Source::New(number, sha256, table) => {
+                Arc::new(Compiled::new(number, sha256, table, &effective))
+            }
+        };
+        report_wrong(&name, &table);
+        (name, table)
+    });
+    Tables {
+        manifest: Manifest::new(),
+        by_name: by_name.collect(),
+        config: Arc::new(effective),
+        entry: before.entry,
+    }
+}
+
 /// What a node begins with: what counted last, and where that cannot be loaded the newest version that can.
-fn last_good(store: &Store, config: &Config, mut manifest: Manifest) -> Tables {
-    let mut tables = Tables::default();
+fn last_good(store: &Store, config: Arc<Config>, mut manifest: Manifest) -> Tables {
+    let mut sources = BTreeMap::new();
     for (name, entry) in &mut manifest.tables {
         let Some(active) = entry.active else { continue };
         let others = entry
@@ -763,10 +817,16 @@ fn last_good(store: &Store, config: &Config, mut manifest: Manifest) -> Tables {
         });
         entry.active = loaded.as_ref().map(|(number, ..)| *number);
         if let Some((number, sha256, table)) = loaded {
-            let compiled = Arc::new(Compiled::new(number, sha256, table, config));
-            tables.by_name.insert(name.as_str().into(), compiled);
+            sources.insert(name.as_str().into(), Source::New(number, sha256, table));
         }
     }
+    let nothing = Tables {
+        manifest: Manifest::new(),
+        by_name: BTreeMap::new(),
+        config: config.clone(),
+        entry: 0,
+    };
+    let mut tables = compile(sources, config, &nothing, false);
     tables.manifest = manifest;
     tables
 }

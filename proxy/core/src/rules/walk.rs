@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::{Action, Ask, Cached, Rule};
 use crate::limits::RateLimit;
 use crate::plan::Plan;
+use crate::routing_tables::{TableAnswer, TableLookup};
 
 /// What a walk depends on besides the request.
 pub(crate) trait Gate {
@@ -16,6 +17,9 @@ pub(crate) trait Gate {
 
     /// The decision that still holds for a request with the same key.
     fn cached(&mut self, cached: &Cached, facts: &Facts<'_>) -> Option<Arc<Plan>>;
+
+    /// What a table says about the request.
+    fn table(&mut self, lookup: &TableLookup, facts: &Facts<'_>) -> TableAnswer;
 }
 
 /// Who is told what happens at each rule.
@@ -39,6 +43,8 @@ pub(crate) enum Step<'s> {
     Over(&'s RateLimit),
     /// Nothing is remembered for this key.
     Missed(&'s Cached),
+    /// The table has nothing to say.
+    NotFound(&'s TableLookup, TableAnswer),
     /// It leaves the request to the next.
     Passes,
     /// It decides.
@@ -89,6 +95,13 @@ pub(crate) fn walk<'r>(
                 Some(plan) => Found::Decide(rule, plan, true),
                 None => {
                     watch.saw(position, rule, Step::Missed(cached));
+                    continue;
+                }
+            },
+            Action::Table(lookup) => match gate.table(lookup, facts) {
+                TableAnswer::Plan(plan) => Found::Decide(rule, plan, false),
+                nothing => {
+                    watch.saw(position, rule, Step::NotFound(lookup, nothing));
                     continue;
                 }
             },

@@ -1,0 +1,155 @@
+//! Asking a running node over its HTTP API.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body, SendBody};
+
+/// How long the node may take to begin its answer; a decider that is asked on the way may want as long as a call.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+/// Which node, and who asks.
+#[derive(Debug, clap::Args)]
+pub(super) struct Node {
+    /// Where the node serves its API: an address, or a URL
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SIGBOX_ADMIN",
+        default_value = "127.0.0.1:9090",
+        global = true
+    )]
+    admin: String,
+    /// A token of `admin.token`, where the node wants one
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "SIGBOX_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
+    token: Option<String>,
+}
+
+/// What the node answered.
+pub(super) struct Answer {
+    response: Response<Body>,
+}
+
+impl Node {
+    fn url(&self, path: &str) -> String {
+        let base = self.admin.trim_end_matches('/');
+        match base.contains("://") {
+            true => format!("{base}{path}"),
+            false => format!("http://{base}{path}"),
+        }
+    }
+
+    fn send<'b>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: SendBody<'b>,
+    ) -> Result<Answer> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .timeout_recv_response(Some(PATIENCE))
+            .user_agent(concat!("sigbox/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let mut request = Request::builder().method(method).uri(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
+            .body(body)
+            .with_context(|| format!("{:?} is not where a node can be", self.admin))?;
+        let response = Agent::new_with_config(config).run(request);
+        let response = response
+            .with_context(|| format!("no node answers at {}; --admin names another", self.admin))?;
+        Ok(Answer { response })
+    }
+
+    /// Asks for a document.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(Method::GET, path, &[], SendBody::none())?.read()
+    }
+
+    /// Has something done, with a document.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        document: &Value,
+    ) -> Result<T> {
+        let text = document.to_string();
+        let mut text = text.as_bytes();
+        let body = SendBody::from_reader(&mut text);
+        self.send(method, path, &[("Content-Type", "application/json")], body)?
+            .read()
+    }
+
+    /// Uploads what `input` reads.
+    pub(super) fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &str,
+        packing: Option<&str>,
+        mut input: impl Read,
+    ) -> Result<T> {
+        let mut headers = vec![("Content-Type", media_type)];
+        headers.extend(packing.map(|packing| ("Content-Encoding", packing)));
+        let body = SendBody::from_reader(&mut input);
+        self.send(Method::PUT, path, &headers, body)?.read()
+    }
+}
+
+impl Answer {
+    /// The document; the node's words when it did not do what it was asked for.
+    fn read<T: DeserializeOwned>(mut self) -> Result<T> {
+        let status = self.response.status();
+        let mut text = String::new();
+        let body = self.response.body_mut().as_reader();
+        body.take(64 << 20)
+            .read_to_string(&mut text)
+            .context("the node's answer cannot be read")?;
+        if status.is_success() {
+            let text = if text.is_empty() { "null" } else { &text };
+            return serde_json::from_str(text).context("the node's answer cannot be read");
+        }
+        match serde_json::from_str::<Value>(&text) {
+            Ok(problem) => bail!(in_words(&problem)),
+            Err(_) => Err(anyhow!("the node answered {status}: {}", text.trim())),
+        }
+    }
+}
+
+/// A problem document for people: each fault of an upload on a line of its own.
+fn in_words(problem: &Value) -> String {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
+    let errors = problem["errors"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if errors.is_empty() {
+        return format!("{} ({})", text("detail"), text("title").to_lowercase());
+    }
+    let mut words = text("title").to_owned();
+    for error in errors {
+        let detail = error["detail"].as_str().unwrap_or_default();
+        words += &format!("\n  line {}: {detail}", error["line"]);
+    }
+    let total = problem["total"].as_u64().unwrap_or_default();
+    if total > errors.len() as u64 {
+        words += &format!("\n  and {} more", total - errors.len() as u64);
+    }
+    words
+}

@@ -1,0 +1,194 @@
+//! `sigbox nodes`, `gateways`, `limits` and `bans`: how a running node is.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use super::api::Node;
+use super::print;
+
+/// List the nodes and deciders, and which revision of the tables each runs with
+#[derive(Debug, clap::Args)]
+pub(super) struct Nodes {
+    /// Print the node's answer as it is
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// List gateways, or take one out of use
+#[derive(Debug, clap::Args)]
+pub(super) struct Gateways {
+    /// One set
+    set: Option<String>,
+    /// Give this gateway of the set no more calls
+    #[arg(long, value_name = "ID", requires = "set", conflicts_with = "enable")]
+    disable: Option<String>,
+    /// Give it calls again
+    #[arg(long, value_name = "ID", requires = "set")]
+    enable: Option<String>,
+    /// Print the node's answer as it is
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// List limits and what they counted
+#[derive(Debug, clap::Args)]
+pub(super) struct Limits {
+    /// Print the node's answer as it is
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// List banned sources, ban one, or release it
+#[derive(Debug, clap::Args)]
+pub(super) struct Bans {
+    /// Take nothing from this address or network
+    #[arg(long, value_name = "SOURCE", conflicts_with = "release")]
+    add: Option<String>,
+    /// For how long
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "add")]
+    seconds: u64,
+    /// Why
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "add")]
+    reason: String,
+    /// Take from this source again
+    #[arg(long, value_name = "SOURCE")]
+    release: Option<String>,
+    /// Print the node's answer as it is
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// Rows of a list in a document, its fields by name.
+fn listed(list: &Value, heads: &[&str], fields: &[&str]) -> String {
+    let rows = list.as_array().into_iter().flatten();
+    print::table(
+        heads,
+        rows.map(|row| fields.iter().map(|field| text(&row[*field])).collect()),
+    )
+}
+
+pub(super) fn nodes(args: &Nodes) -> ExitCode {
+    let list = || -> Result<String> {
+        let answer: Value = args.node.get("/api/v1/nodes")?;
+        if args.json {
+            return Ok(serde_json::to_string_pretty(&answer)?);
+        }
+        let heads = ["NAME", "ROLE", "REVISION", "CURRENT", "ERROR"];
+        let fields = ["name", "role", "revision", "current", "error"];
+        Ok(listed(&answer["members"], &heads, &fields))
+    };
+    print::outcome(list())
+}
+
+pub(super) fn gateways(args: &Gateways) -> ExitCode {
+    print::outcome(gateways_of(args))
+}
+
+fn gateways_of(args: &Gateways) -> Result<String> {
+    let node = &args.node;
+    let switch = args.disable.as_ref().map(|id| (id, "disabled"));
+    let switch = switch.or(args.enable.as_ref().map(|id| (id, "active")));
+    if let (Some(set), Some((id, state))) = (&args.set, switch) {
+        let path = format!("/api/v1/gateways/{set}/{id}");
+        let now: Value = node.ask(Method::PUT, &path, &json!({ "state": state }))?;
+        return Ok(format!("{set}/{id} is {}", text(&now["state"])));
+    }
+    let answer: Value = match &args.set {
+        None => node.get("/api/v1/gateways")?,
+        Some(set) => json!({ "sets": [node.get::<Value>(&format!("/api/v1/gateways/{set}"))?] }),
+    };
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&answer)?);
+    }
+    let mut rows = Vec::new();
+    for set in answer["sets"].as_array().into_iter().flatten() {
+        for gateway in set["gateways"].as_array().into_iter().flatten() {
+            rows.push(vec![
+                format!("{}/{}", text(&set["name"]), text(&gateway["id"])),
+                text(&gateway["state"]),
+                print::time(gateway["since"].as_u64()),
+                text(&gateway["calls"]),
+                text(&gateway["latency_ms"]),
+                text(&gateway["uri"]),
+            ]);
+        }
+    }
+    Ok(print::table(
+        &["GATEWAY", "STATE", "SINCE", "CALLS", "LATENCY MS", "URI"],
+        rows,
+    ))
+}
+
+pub(super) fn limits(args: &Limits) -> ExitCode {
+    let list = || -> Result<String> {
+        let answer: Value = args.node.get("/api/v1/limits")?;
+        if args.json {
+            return Ok(serde_json::to_string_pretty(&answer)?);
+        }
+        let heads = [
+            "LIMIT",
+            "ALGORITHM",
+            "APPLIES",
+            "OVER IT",
+            "PASSED",
+            "LIMITED",
+        ];
+        let fields = ["name", "algorithm", "apply", "action", "passed", "limited"];
+        Ok(listed(&answer["limits"], &heads, &fields))
+    };
+    print::outcome(list())
+}
+
+pub(super) fn bans(args: &Bans) -> ExitCode {
+    print::outcome(bans_of(args))
+}
+
+fn bans_of(args: &Bans) -> Result<String> {
+    let node = &args.node;
+    if let Some(source) = &args.add {
+        let wanted = json!({ "source": source, "seconds": args.seconds, "reason": args.reason });
+        let ban: Value = node.ask(Method::POST, "/api/v1/bans", &wanted)?;
+        return Ok(format!(
+            "{} is banned for {} s",
+            text(&ban["source"]),
+            ban["seconds_left"]
+        ));
+    }
+    if let Some(source) = &args.release {
+        let _: Value = node.ask(
+            Method::DELETE,
+            &format!("/api/v1/bans/{source}"),
+            &json!({}),
+        )?;
+        return Ok(format!("{source} is released"));
+    }
+    let answer: Value = node.get("/api/v1/bans")?;
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&answer)?);
+    }
+    let heads = ["SOURCE", "SECONDS LEFT", "BY", "REASON"];
+    Ok(listed(
+        &answer["bans"],
+        &heads,
+        &["source", "seconds_left", "by", "reason"],
+    ))
+}
