@@ -55,7 +55,7 @@ export type NodeState = "started" | "draining" | "stopped";
 /**
  * Who decided a suspended transaction.
  */
-export type Outcome = "decided" | "fallback" | "cancelled";
+export type Outcome = "decided" | "fallback" | "cached" | "cancelled";
 /**
  * A document on `<prefix>.v1.event.<kind>.<tenant>`; the field `event` says which.
  */
@@ -593,7 +593,7 @@ export interface DecisionEvent {
    */
   call_id: string;
   /**
-   * Why local rules decided; there when `outcome` is `fallback`.
+   * Why local rules decided; there when `outcome` is `fallback` or `cached`.
    */
   cause?: Cause;
   /**
