@@ -363,6 +363,7 @@ impl Shard {
             return false;
         };
         self.now = self.clock.now();
+        self.look_at_wall_clock(self.now);
         match read {
             Err(error) => {
                 self.metrics.add(ShardCounter::UdpReceiveErrors);
@@ -506,6 +507,7 @@ impl Shard {
 
     fn poll_handoffs(&mut self, cx: &mut Context<'_>) -> bool {
         self.now = self.clock.now();
+        self.look_at_wall_clock(self.now);
         let mut again = true;
         for taken in 0..HANDOFFS {
             let Poll::Ready(Some(handoff)) = self.queues.handoffs.poll_recv(cx) else {

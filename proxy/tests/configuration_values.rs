@@ -10,7 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use sigbox::config::{Config, Login};
-use sigbox_core::{Action, FallbackCause, ListenerId, Plan, Settings, TextMatch};
+use sigbox_core::{
+    Action, FallbackCause, LimitAlgorithm, ListenerId, Over, Plan, RequestPart, Settings, TextMatch,
+};
 
 const SMALLEST: &str = "[sip]\nlisten = \"udp:127.0.0.1:0\"\n";
 
@@ -397,4 +399,137 @@ failover = [503]
     };
     assert_eq!(plan.routes()[0].gateways.as_deref(), Some("usual"));
     assert!(!plan.failover.includes(486));
+}
+
+#[test]
+fn limits_and_schedules_hold_what_the_file_says() {
+    let config = parse(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+[limits]
+never_ban = ["10.0.0.0/8"]
+max_bans = 7
+[[limit]]
+name = "plain"
+rate = 2.5
+[[limit]]
+name = "all"
+key = ["source/24", "header:X-Trunk"]
+algorithm = "tail_drop"
+count = 3
+apply = "all"
+action = "redirect"
+contacts = [{ uri = "sip:node2.example.com" }]
+ban_after = 9
+[[limit]]
+name = "lag"
+algorithm = "adaptive"
+action = "drop"
+[[limit]]
+name = "global"
+key = "global"
+algorithm = "random_early"
+rate = 100
+burst = 300
+[[schedule]]
+name = "office"
+weekly = "mon-fri 08:00-18:00"
+[[rule]]
+schedule = "office"
+time = "sat 10:00-12:00"
+time_zone = "Europe/Berlin"
+from_domain_regex = "^A"
+any = [{ method = "INVITE" }, { user = "x" }]
+not = { to_user_prefix = "9" }
+limit = "plain"
+action = "pass"
+[[rule]]
+action = "ban"
+seconds = 60
+[[fallback]]
+action = "cached"
+tenant = "acme"
+key = "{user}"
+[[fallback]]
+routes = [{ dst_uri = "sip:192.0.2.20:5070" }, { uri = "sip:a@gw.example.com" }]
+[[gateways]]
+name = "carriers"
+gateway = [{ id = "gw1", uri = "sip:192.0.2.30" }]
+"#,
+    );
+    let settings = &config.settings;
+    let limits = &settings.rate_limits.all;
+    let plain = &limits[0];
+    assert_eq!(plain.key, [RequestPart::SOURCE]);
+    assert_eq!(
+        plain.algorithm,
+        LimitAlgorithm::token_bucket(2.5, 3).unwrap()
+    );
+    assert_eq!(
+        (plain.always, plain.ban, plain.buckets()),
+        (false, None, 65_536)
+    );
+    let Over::Reject(refusal) = &plain.over else {
+        panic!("{:?}", plain.over)
+    };
+    let seconds = (Duration::from_secs(2), Duration::from_secs(10));
+    assert_eq!((refusal.status, refusal.retry_after), (503, Some(seconds)));
+    let all = &limits[1];
+    assert!(all.always && matches!(all.over, Over::Redirect(_)));
+    assert_eq!(
+        all.key,
+        [
+            RequestPart::Source { v4: 24, v6: 64 },
+            RequestPart::Header("X-Trunk".into())
+        ]
+    );
+    let ban = all.ban.unwrap();
+    assert_eq!(
+        (ban.requests, ban.within.as_secs(), ban.ban.as_secs()),
+        (9, 60, 600)
+    );
+    assert!(settings.rate_limits.follow_lag());
+    assert_eq!(limits[2].over, Over::Drop);
+    assert_eq!((limits[3].key.len(), limits[3].buckets()), (0, 1));
+
+    let [pass, ban] = &settings.rules.before[..] else {
+        panic!("two rules")
+    };
+    let condition = &pass.condition;
+    assert_eq!(condition.schedules.len(), 2);
+    assert_eq!((condition.any.len(), condition.not.len()), (2, 1));
+    assert!(matches!(&pass.action, Action::Limited(limit, _) if limit.name == plain.name));
+    assert!(matches!(ban.action, Action::Ban(span) if span.as_secs() == 60));
+    assert!(
+        matches!(&settings.rules.fallback[0].action, Action::Cached(cached)
+        if cached.tenant.as_deref() == Some("acme"))
+    );
+    assert_eq!(settings.cache.room(), 10_000);
+    assert_eq!(config.bans.never, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(
+        config.bans.gateways,
+        ["192.0.2.30", "192.0.2.20"].map(|ip| ip.parse::<std::net::IpAddr>().unwrap())
+    );
+    assert_eq!(config.bans.most, 7);
+}
+
+#[test]
+fn a_reload_keeps_what_is_remembered_and_says_what_needs_a_restart() {
+    let node = Rereading::of(SMALLEST);
+    let reloaded = node
+        .reload(&format!(
+            "{SMALLEST}[decision]\ncache_entries = 8\n[runtime]\nwatch = true\n{FALLBACK}"
+        ))
+        .unwrap();
+    let warnings = reloaded.warnings.to_string();
+    for key in ["decision.cache_entries", "runtime.watch"] {
+        assert!(
+            warnings.contains(&format!("`{key}` needs a restart")),
+            "{warnings}"
+        );
+    }
+    assert!(!reloaded.runtime.watch);
+    let (before, after) = (&node.running.settings.cache, &reloaded.settings.cache);
+    assert!(std::sync::Arc::ptr_eq(before, after));
 }

@@ -28,6 +28,8 @@ fn a_ban_over_http_drops_everything_until_it_is_released() -> Result<()> {
     let alice = Phone::new("alice")?;
     let sigbox = setup().start()?;
     alice.call(sigbox.sip(), &sigbox.uri("bob"))?.expect(480)?;
+    // Her ACK has arrived.
+    sigbox.wait_until_idle()?;
 
     let wanted = json!({"source": "127.0.0.1", "seconds": 3600, "reason": "a test"});
     let (status, ban) = sigbox.ask("POST", "/api/v1/bans", &wanted)?;

@@ -8,6 +8,7 @@ use sigbox_core::{FallbackCause, Plan};
 
 use super::Problem;
 use super::limits::Controls;
+use crate::config::Config;
 use crate::explain::{
     DeciderSaid, Explanation, Simulated, SimulatedRequest, explain_parsed, fallback,
 };
@@ -19,15 +20,15 @@ pub(super) async fn explain(
 ) -> Result<Json<Explanation>, Problem> {
     let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let config = controls.config.load_full();
-    let simulated = parsed(&controls, &request)?;
+    let simulated = parsed(&config, &request)?;
     let now = controls.clock.now();
     let explanation = explain_parsed(&simulated, &config.settings, &controls.bans, now);
     Ok(Json(explanation))
 }
 
-fn parsed(controls: &Controls, request: &SimulatedRequest) -> Result<Simulated, Problem> {
-    let config = controls.config.load();
-    let unix_ms = controls.unix_ms(controls.clock.now());
+fn parsed(config: &Config, request: &SimulatedRequest) -> Result<Simulated, Problem> {
+    // The clock may have been set since the start.
+    let unix_ms = crate::bus::unix_ms() as u64;
     request
         .parse(&config.settings, unix_ms)
         .map_err(|error| Problem::of(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))
@@ -40,21 +41,20 @@ pub(super) async fn simulate(
 ) -> Result<Json<Explanation>, Problem> {
     let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
     let config = controls.config.load_full();
-    let simulated = parsed(&controls, &request)?;
+    let simulated = parsed(&config, &request)?;
     let now = controls.clock.now();
     let mut explanation = explain_parsed(&simulated, &config.settings, &controls.bans, now);
     if explanation.verdict.action != "ask" {
         return Ok(Json(explanation));
     }
     let answer = crate::explain::ask(&simulated, &config, now).await;
-    if let Err((cause, _)) = answer.plan {
-        explanation.fallback = Some(fallback(&simulated, &config.settings, now, cause));
-    } else if matches!(answer.plan, Ok(Plan::Pass)) {
-        let cause = FallbackCause::Pass;
-        explanation.fallback = Some(fallback(&simulated, &config.settings, now, cause));
-    } else {
-        explanation.fallback = None;
-    }
+    let undecided = match &answer.plan {
+        Err((cause, _)) => Some(*cause),
+        Ok(Plan::Pass) => Some(FallbackCause::Pass),
+        Ok(_) => None,
+    };
+    explanation.fallback =
+        undecided.map(|cause| fallback(&simulated, &config.settings, now, cause));
     explanation.decider = Some(DeciderSaid::of(answer));
     Ok(Json(explanation))
 }

@@ -11,7 +11,7 @@ use super::keys::TABLES;
 use super::reader::{Faults, Section};
 use super::{
     Config, admin, bans, gateways, listen, nats, rate_limit, reload, rules, schedule, secrets,
-    sections,
+    sections, tables,
 };
 use crate::decision::PlanContext;
 
@@ -149,13 +149,15 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         decision: &settings.decision,
         retry_after: settings.retry_after,
         schedules: &schedules,
+        schedule_names: &tables::names(root, "schedule"),
+        limit_names: &tables::names(root, "limit"),
         rate_limits: &RateLimits::default(),
     };
     let before = running.map(|running| &running.settings.rate_limits);
     let rate_limits = rate_limit::read(root, &around, before);
     around.rate_limits = &rate_limits;
     let rules = rules::read(root, &around);
-    let bans = bans::policy(&limits, &rules);
+    let bans = bans::policy(&limits, &rules, &settings.gateways);
     settings.rules = rules;
     settings.rate_limits = rate_limits;
     let entries = decision.number("cache_entries").unwrap_or_default();

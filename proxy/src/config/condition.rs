@@ -37,6 +37,8 @@ const METHODS: [&str; 14] = [
 pub(super) struct Known<'a> {
     pub(super) listen: &'a [Listen],
     pub(super) schedules: &'a [Arc<Schedule>],
+    /// Those that are not sound, too.
+    pub(super) schedule_names: &'a [String],
 }
 
 /// The keys of a rule that are no condition.
@@ -86,7 +88,7 @@ pub(super) fn read(rule: &Section<'_>, known: Known<'_>) -> Condition {
             whole: rule.list("to", |value| regex_of(&value)),
         },
         headers: headers(rule),
-        schedules: schedule::of_rule(rule, known.schedules),
+        schedules: schedule::of_rule(rule, known.schedules, known.schedule_names),
         causes: rule.list("cause", cause),
         any: rule.list("any", |value| inner(value, known)),
         not: rule.list("not", |value| inner(value, known)),
@@ -101,7 +103,10 @@ fn inner(value: Value<'_>, known: Known<'_>) -> Option<Condition> {
         return value.fault(
             format!("`{key}` must be a table of conditions"),
             "not a table",
-            Some(format!("{key} = {{ method = \"OPTIONS\" }}")),
+            Some(format!(
+                "{} = {{ method = \"OPTIONS\" }}",
+                key.rsplit('.').next().unwrap_or_default()
+            )),
         );
     }
     let section = Section::of("rule", value);

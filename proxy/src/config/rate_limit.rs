@@ -94,17 +94,22 @@ fn algorithm(section: &Section<'_>) -> Option<LimitAlgorithm> {
     let own = MEASURES.iter().find(|(other, _)| *other == name);
     let own = own.map_or(&[][..], |(_, own)| *own);
     let mut sound = true;
-    for key in MEASURES.iter().flat_map(|(_, keys)| *keys) {
-        if let Some(value) = section.value(key)
-            && !own.contains(key)
-        {
-            // Once, although two algorithms may have it.
-            let first = MEASURES.iter().find(|(_, keys)| keys.contains(key));
+    // Each once, although two algorithms may have it.
+    let mut others: Vec<(&str, &str)> = Vec::new();
+    for (algorithm, keys) in MEASURES {
+        for key in keys.iter().filter(|key| !own.contains(key)) {
+            if !others.iter().any(|(other, _)| other == key) {
+                others.push((key, algorithm));
+            }
+        }
+    }
+    for (key, first) in others {
+        if let Some(value) = section.value(key) {
             sound = false;
             value.fault::<()>(
                 format!("`{key}` has no meaning with the algorithm `{name}`"),
                 "has no effect here",
-                first.map(|(first, _)| format!("`{key}` belongs to `{first}`")),
+                Some(format!("`{key}` belongs to `{first}`")),
             );
         }
     }

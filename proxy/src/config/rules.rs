@@ -25,6 +25,10 @@ pub(super) struct Around<'a> {
     pub(super) decision: &'a DecisionSettings,
     pub(super) retry_after: (Duration, Duration),
     pub(super) schedules: &'a [Arc<Schedule>],
+    /// Every `[[schedule]]` that has a name, sound or not.
+    pub(super) schedule_names: &'a [String],
+    /// Every `[[limit]]` that has a name, sound or not.
+    pub(super) limit_names: &'a [String],
     pub(super) rate_limits: &'a RateLimits,
 }
 
@@ -111,6 +115,7 @@ fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) 
         condition::Known {
             listen: around.listen,
             schedules: around.schedules,
+            schedule_names: around.schedule_names,
         },
     );
     if which == Which::Before
@@ -151,6 +156,9 @@ fn limit(
     }
     let text = value.text()?;
     let found = around.rate_limits.named(text).cloned();
+    if found.is_none() && around.limit_names.iter().any(|name| name == text) {
+        return Some(None);
+    }
     Some(found.or_else(|| {
         let names = || around.rate_limits.all.iter().map(|limit| &*limit.name);
         let help = match closest(text, names()) {

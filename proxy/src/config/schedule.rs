@@ -49,10 +49,17 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Arc<Schedule>> {
 }
 
 /// The hours that a rule names and those it says itself.
-pub(super) fn of_rule(rule: &Section<'_>, known: &[Arc<Schedule>]) -> Vec<Arc<Schedule>> {
+pub(super) fn of_rule(
+    rule: &Section<'_>,
+    known: &[Arc<Schedule>],
+    names: &[String],
+) -> Vec<Arc<Schedule>> {
     let mut schedules = rule.list("schedule", |value| {
         let text = value.text()?;
         let found = known.iter().find(|schedule| &*schedule.name == text);
+        if found.is_none() && names.iter().any(|name| name == text) {
+            return None;
+        }
         let names = || known.iter().map(|schedule| &*schedule.name);
         found.cloned().or_else(|| {
             let help = match closest(text, names()) {

@@ -35,6 +35,22 @@ pub(super) fn of<'a>(
     sections.collect()
 }
 
+/// The names of the tables of `[[key]]`, sound or not: what refers to one that is not sound needs no
+/// report of its own.
+pub(super) fn names(root: &Section<'_>, key: &str) -> Vec<String> {
+    let Some(value) = root.value(key) else {
+        return Vec::new();
+    };
+    let DeValue::Array(items) = value.value.get_ref() else {
+        return Vec::new();
+    };
+    let names = items.iter().filter_map(|item| match item.get_ref() {
+        DeValue::Table(table) => table.get("name")?.get_ref().as_str().map(str::to_owned),
+        _ => None,
+    });
+    names.collect()
+}
+
 /// The name of a table that others refer to; must be there, and be new.
 pub(super) fn name<T>(
     section: &Section<'_>,

@@ -74,16 +74,12 @@ impl Lag {
 }
 
 impl Shard {
-    /// A turn begins: tells the core what it has to know about time.
+    /// A turn begins: tells the core how far it is behind, if anything follows that.
     pub(super) fn begin_turn(&mut self) {
-        let now = self.clock.now();
-        if self.lag.looked.is_none_or(|at| now >= at + WALL_CLOCK) {
-            self.lag.looked = Some(now);
-            self.note_wall_clock(now);
-        }
         if !self.lag.is_wanted {
             return;
         }
+        let now = self.clock.now();
         let waited = self
             .admission
             .oldest()
@@ -100,7 +96,12 @@ impl Shard {
         }
     }
 
-    fn note_wall_clock(&mut self, now: Instant) {
+    /// Tells the core when the system's clock was set; looks now and then.
+    pub(super) fn look_at_wall_clock(&mut self, now: Instant) {
+        if self.lag.looked.is_some_and(|at| now < at + WALL_CLOCK) {
+            return;
+        }
+        self.lag.looked = Some(now);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall = since_epoch.unwrap_or_default().as_millis();
         let wall = u64::try_from(wall).unwrap_or_default();

@@ -296,7 +296,7 @@ proptest! {
             let own = sim.seen(source)[seen..]
                 .iter()
                 .filter(|seen| field(&seen.text, "Call-ID") == call_id);
-            let last = own.map(|seen| seen.status()).last().unwrap_or(0);
+            let last = own.map(|seen| seen.status()).next_back().unwrap_or(0);
             prop_assert_eq!(last, expected, "{} {:#?}", text, explained);
             prop_assert_eq!(sim.banned.len() > bans, is_ban);
         }

@@ -345,3 +345,28 @@ fn a_rule_that_bans_drops_the_request_without_a_word() {
     sim.run_for(ms(10));
     assert_eq!(sim.asked.len(), 1);
 }
+
+#[test]
+fn a_reload_goes_on_where_the_limit_stands() {
+    let (mut sim, limit, _) = limited(one(refuse()));
+    send(&mut sim, alice(), 2, secs(1));
+    let mut reload = |new: RateLimit| {
+        let new = Arc::new(new.always(true).after(&limit));
+        let settings = Settings {
+            rate_limits: RateLimits {
+                all: vec![new.clone()],
+            },
+            ..(**sim.core.settings()).clone()
+        };
+        sim.input(Input::Reload(Arc::new(settings)));
+        let before = new.passed();
+        sim.send(alice(), nth(alice(), 100 + before).text());
+        sim.run_for(ms(10));
+        (before, new.passed())
+    };
+    // The same: the one call there may be was made. Another: its buckets are empty, its numbers go on.
+    assert_eq!(reload(one(Over::Drop)), (1, 1));
+    let two = Algorithm::tail_drop(2, secs(365 * 86_400)).unwrap();
+    assert_eq!(reload(by_source(two, refuse())), (1, 2));
+    assert_eq!(limit.limited(), [1, 0, 1]);
+}
