@@ -104,11 +104,22 @@ fn sample(line: &str) -> Result<Sample> {
 
 /// A GET over HTTP/1.1: status and body.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    exchange(address, "GET", path, "")
+}
+
+/// A request over HTTP/1.1: status and body of the answer.
+pub fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> Result<(u16, String)> {
+    let length = body.len();
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
