@@ -49,6 +49,14 @@ export type Cause =
   | "pass"
   | "rule";
 /**
+ * Why the state of a gateway changed.
+ */
+export type GatewayReason = "answered" | "timeout" | "status" | "unreachable" | "unresolved" | "recovered" | "operator";
+/**
+ * Whether a gateway is used.
+ */
+export type GatewayState = "active" | "trying" | "inactive" | "disabled";
+/**
  * State of a proxy.
  */
 export type NodeState = "started" | "draining" | "stopped";
@@ -63,7 +71,8 @@ export type Event =
   | ({event: "decision"} & DecisionEvent)
   | ({event: "cancelled"} & CancelledEvent)
   | ({event: "transaction"} & TransactionEvent)
-  | ({event: "node"} & NodeEvent);
+  | ({event: "node"} & NodeEvent)
+  | ({event: "gateway"} & GatewayEvent);
 
 /**
  * A From, To or Contact value.
@@ -181,6 +190,10 @@ export interface Tried {
    * Where it was sent, when that differs from `uri`.
    */
   dst_uri?: string;
+  /**
+   * The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+   */
+  gateway?: string;
   /**
    * Reason phrase.
    */
@@ -523,6 +536,10 @@ export interface Decision {
  */
 export interface Branch {
   /**
+   * The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+   */
+  gateway?: string;
+  /**
    * Final status; 408 when nobody answered, 487 when it was cancelled.
    */
   status: number;
@@ -640,6 +657,59 @@ export interface DecisionEvent {
    * Time from asking to the outcome, in milliseconds.
    */
   took_ms: number;
+  /**
+   * Version of this document.
+   */
+  version: string;
+}
+/**
+ * The state of a gateway of a set changed.
+ */
+export interface GatewayEvent {
+  /**
+   * When, in Unix milliseconds.
+   */
+  at: number;
+  /**
+   * Id of the gateway within the set.
+   */
+  gateway: string;
+  /**
+   * Name of the proxy.
+   */
+  node: string;
+  /**
+   * What it was before.
+   */
+  previous: GatewayState;
+  /**
+   * Whether a probe showed it, and not a request.
+   */
+  probe: boolean;
+  /**
+   * Why.
+   */
+  reason: GatewayReason;
+  /**
+   * Name of the gateway set.
+   */
+  set: string;
+  /**
+   * What it is now.
+   */
+  state: GatewayState;
+  /**
+   * The status, when `reason` is `status`.
+   */
+  status?: number;
+  /**
+   * Tenant.
+   */
+  tenant: string;
+  /**
+   * Its URI.
+   */
+  uri: string;
   /**
    * Version of this document.
    */

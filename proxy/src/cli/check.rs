@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sigbox_core::{Action, Condition, Plan, Redirects, Role, Rule, TextMatch};
+use sigbox_core::{Action, Condition, GatewaySet, Plan, Redirects, Role, Rule, TextMatch};
 
 use super::exit;
 use crate::config::{Config, Events};
@@ -88,6 +88,9 @@ fn summary(config: &Config) -> String {
     line("events", &events(config.events));
     line("admin", &format!("http://{}", config.admin.listen));
     line("shards", &config.runtime.shards.to_string());
+    for set in settings.gateways.iter() {
+        line("gateways", &gateways(set));
+    }
     for (title, rules) in [
         ("rule", &settings.rules.before),
         ("fallback", &settings.rules.fallback),
@@ -100,6 +103,19 @@ fn summary(config: &Config) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+fn gateways(set: &GatewaySet) -> String {
+    let probed = match set.probing() {
+        Some(probing) => format!("probed every {} ms", probing.interval.as_millis()),
+        None => "not probed".to_owned(),
+    };
+    let ids = join(set.gateways().iter().map(|gateway| gateway.id()));
+    format!(
+        "{}: {} of {ids}; {probed}",
+        set.name(),
+        set.algorithm().name()
+    )
 }
 
 fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>) -> String {
@@ -215,7 +231,12 @@ fn action(action: &Action) -> String {
             Plan::Route(plan) => {
                 let to = plan.routes().iter().map(|route| {
                     let target = route.next_hop.as_ref().or(route.uri.as_ref());
-                    target.map_or("its Request-URI", |target| target.text())
+                    match &route.gateways {
+                        Some(set) => format!("gateways {set}"),
+                        None => target
+                            .map_or("its Request-URI", |target| target.text())
+                            .to_owned(),
+                    }
                 });
                 format!("route to {}", join(to))
             }
