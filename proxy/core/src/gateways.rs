@@ -126,6 +126,16 @@ impl GatewaySets {
         self.sets.iter()
     }
 
+    /// What they were built from, to be built anew with others beside or in their place.
+    pub fn definitions(&self) -> impl Iterator<Item = SetDefinition> {
+        self.sets.iter().map(|set| SetDefinition {
+            gateways: (set.gateways.iter())
+                .map(|gateway| gateway.definition.clone())
+                .collect(),
+            ..set.terms.set.clone()
+        })
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()

@@ -323,6 +323,18 @@ mod tests {
     }
 
     #[test]
+    fn sets_are_built_from_their_definitions_again() {
+        let mut gateways = definitions(&[1, 2]);
+        gateways[1].attributes = "second".into();
+        let first = sets(Algorithm::Weight, gateways);
+        let again = GatewaySets::build(Some(&first), first.definitions().collect()).unwrap();
+        assert!(first.definitions().eq(again.definitions()));
+        let count =
+            |sets: &GatewaySets| Arc::strong_count(&sets.set("s").unwrap().gateways()[0].standing);
+        assert_eq!(count(&again), 2, "both have one standing");
+    }
+
+    #[test]
     fn shares_are_those_of_the_weights() {
         let weights = [1, 3, 6, 0];
         for algorithm in [Algorithm::Weight, Algorithm::Hash(HashOn::CallId)] {
