@@ -259,3 +259,41 @@ fn an_operator_drains_a_gateway_and_brings_it_back() -> Result<()> {
     assert_eq!(serde_json::from_str::<Value>(&body)?["status"], 400);
     sigbox.wait_until_idle()
 }
+
+#[test]
+fn all_shards_share_what_is_known_about_a_gateway() -> Result<()> {
+    let nats = NatsServer::start()?;
+    let alice = Phone::new("alice")?;
+    let (first, second) = (Gateway::answering(200)?, Gateway::answering(200)?);
+    let sets = carriers(&[&first, &second], "")
+        .replace("priority = ", "max_calls = 2, priority = ")
+        .replace("\"priority\"", "\"round_robin\"");
+    let sigbox = setup(&nats)
+        .set("runtime", "shards", "4")
+        .rules(&sets)
+        .start_connected()?;
+    let shards =
+        || -> Result<f64> { Ok(sigbox.metrics()?.sum("sigbox_shard_handoffs_total", &[])) };
+    // Call-IDs lead to all shards; each call goes to the next gateway, until both are full.
+    let mut up = Vec::new();
+    for _ in 0..4 {
+        let call = alice.call(sigbox.sip(), &sigbox.uri("+4930123"))?;
+        up.push(call.establish()?);
+    }
+    assert_eq!([&first, &second].map(Gateway::invites), [2, 2]);
+    let call_while_full = || -> Result<()> {
+        alice
+            .call(sigbox.sip(), &sigbox.uri("+4930123"))?
+            .expect(503)?;
+        Ok(())
+    };
+    for _ in 0..8 {
+        call_while_full()?;
+    }
+    assert!(shards()? > 0.0, "one shard alone did all of it");
+    let mut dialog = up.pop().context("a call")?;
+    dialog.ask("BYE")?;
+    alice.expect(200)?;
+    call(&alice, &sigbox)?;
+    Ok(())
+}
