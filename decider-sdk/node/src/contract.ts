@@ -444,7 +444,7 @@ export interface Route {
    */
   fr_timer?: number;
   /**
-   * Name of a gateway set of the proxy; one of its gateways becomes the next hop.
+   * Name of a gateway set of the proxy, which chooses the next hop in the place of `dst_uri`: its gateways are tried one after the other, or all at once, as the set says.
    */
   gateways?: string;
   /**
