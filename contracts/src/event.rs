@@ -234,6 +234,9 @@ pub struct Branch {
     pub status: u16,
     /// Time from sending to the final status, in milliseconds.
     pub took_ms: f64,
+    /// The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
 }
 
 /// A proxy started, drains or stopped.

@@ -256,4 +256,7 @@ pub struct Tried {
     /// Where it said the callee is, when it answered 3xx and `sip.redirects` is `ask`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
+    /// The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
 }

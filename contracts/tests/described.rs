@@ -31,6 +31,7 @@ fn every_subject_is_described() {
         EventKind::Cancelled,
         EventKind::Transaction,
         EventKind::Node,
+        EventKind::Gateway,
     ] {
         let event = prefix.event(kind, &tenant).replace(".tenant", ".{tenant}");
         assert!(text.contains(&format!("address: {event}\n")), "{event}");

@@ -7,6 +7,7 @@
 pub mod artifact;
 pub mod call;
 pub mod decider;
+pub mod gateway;
 pub mod http;
 pub mod message;
 pub mod metrics;
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub use artifact::{repository, sample_file};
 pub use call::{Call, Dialog};
 pub use decider::{Answer, FakeDecider, Query};
+pub use gateway::Gateway;
 pub use message::Message;
 pub use metrics::Metrics;
 pub use nats::NatsServer;

@@ -290,6 +290,11 @@ impl Sigbox {
         fs::rename(new, self.files.path().join("sigbox.toml")).context("the configuration file")
     }
 
+    /// PUTs JSON to a path of the admin server: status and body of the answer.
+    pub fn put(&self, path: &str, body: &Value) -> Result<(u16, String)> {
+        crate::metrics::ask(self.admin, "PUT", path, &body.to_string())
+    }
+
     /// Replaces the configuration file; [`Sigbox::signal`] with SIGHUP makes the proxy read it.
     pub fn rewrite(&self, config: &str) -> Result<()> {
         fs::write(self.files.path().join("sigbox.toml"), config).context("the configuration file")

@@ -70,7 +70,8 @@ pub struct Route {
         skip_serializing_if = "Option::is_none"
     )]
     pub group: Option<u16>,
-    /// Name of a gateway set of the proxy; one of its gateways becomes the next hop.
+    /// Name of a gateway set of the proxy, which chooses the next hop in the place of `dst_uri`: its gateways are
+    /// tried one after the other, or all at once, as the set says.
     #[schemars(regex(pattern = "^([a-z0-9_-]{1,63})?$"), example = "carriers-de")]
     #[serde(
         deserialize_with = "read::text_or_unset",

@@ -191,6 +191,10 @@ export interface Tried {
    */
   dst_uri?: string;
   /**
+   * The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+   */
+  gateway?: string;
+  /**
    * Reason phrase.
    */
   reason?: string;
@@ -440,7 +444,7 @@ export interface Route {
    */
   fr_timer?: number;
   /**
-   * Name of a gateway set of the proxy; one of its gateways becomes the next hop.
+   * Name of a gateway set of the proxy, which chooses the next hop in the place of `dst_uri`: its gateways are tried one after the other, or all at once, as the set says.
    */
   gateways?: string;
   /**
@@ -531,6 +535,10 @@ export interface Decision {
  * One branch of a transaction.
  */
 export interface Branch {
+  /**
+   * The gateway that it was sent to, when a gateway set chose it: `<set>/<id>`.
+   */
+  gateway?: string;
   /**
    * Final status; 408 when nobody answered, 487 when it was cancelled.
    */

@@ -169,6 +169,7 @@ impl<'h> Ask<'h> {
             reason: None,
             took_ms: 1,
             contacts: Vec::new(),
+            gateway: None,
         });
         self.query.attempt += 1;
         self

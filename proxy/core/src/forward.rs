@@ -437,6 +437,7 @@ impl Context {
                     reason: sigbox_wire::reason_phrase(branch.outcome).into(),
                     took: now - branch.sent_at,
                     contacts: self.moved_to(index),
+                    gateway: self.route(branch).and_then(|route| route.gateway.clone()),
                 }
             })
             .collect()

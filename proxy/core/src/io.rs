@@ -9,7 +9,7 @@ use sigbox_wire::Method;
 use uuid::Uuid;
 
 use crate::flow::Flow;
-use crate::gateways::GatewayChange;
+use crate::gateways::{GatewayChange, GatewayRef};
 use crate::key::{BranchToken, Ticket, Token};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -194,6 +194,8 @@ pub struct Tried {
     pub took: Duration,
     /// Where it said the callee is, when it answered 3xx and somebody wants to know.
     pub contacts: Box<[Box<str>]>,
+    /// The gateway that it was sent to, when a set chose it.
+    pub gateway: Option<GatewayRef>,
 }
 
 /// How a decision ended.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sigbox_core::{Redirects, Role, Rule};
+use sigbox_core::{GatewaySet, Redirects, Role, Rule};
 
 use super::exit;
 use crate::config::{Config, Events};
@@ -89,6 +89,9 @@ fn summary(config: &Config) -> String {
     line("events", &events(config.events));
     line("admin", &format!("http://{}", config.admin.listen));
     line("shards", &config.runtime.shards.to_string());
+    for set in settings.gateways.iter() {
+        line("gateways", &gateways(set));
+    }
     for limit in &settings.rate_limits.all {
         line("limit", &describe::limit(limit));
     }
@@ -104,6 +107,19 @@ fn summary(config: &Config) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+fn gateways(set: &GatewaySet) -> String {
+    let probed = match set.probing() {
+        Some(probing) => format!("probed every {} ms", probing.interval.as_millis()),
+        None => "not probed".to_owned(),
+    };
+    let ids = join(set.gateways().iter().map(|gateway| gateway.id()));
+    format!(
+        "{}: {} of {ids}; {probed}",
+        set.name(),
+        set.algorithm().name()
+    )
 }
 
 fn join<T: AsRef<str>>(parts: impl Iterator<Item = T>) -> String {

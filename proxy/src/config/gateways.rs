@@ -91,7 +91,7 @@ fn needed<'a>(section: &Section<'a>, key: &str, of: &str) -> Option<Value<'a>> {
     if value.is_none() {
         let at = section.span.map(|(start, end)| start..end);
         let found = Diagnostic::error(at, format!("{of} must have `{key}`"));
-        section.faults.push(found.label(&format!("no `{key}`")));
+        section.faults.push(found.label(format!("no `{key}`")));
     }
     value
 }

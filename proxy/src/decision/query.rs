@@ -374,6 +374,12 @@ fn write_tried(json: &mut Json<'_>, tried: &[Tried]) {
                 json.text(contact.as_bytes());
             });
         }
+        if let Some(gateway) = &tried.gateway {
+            // Both are names that need no escape.
+            for part in [r#","gateway":""#, gateway.set(), "/", gateway.id(), r#"""#] {
+                json.raw(part);
+            }
+        }
         json.raw("}");
     });
 }

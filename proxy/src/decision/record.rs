@@ -91,6 +91,10 @@ impl Recorder {
             target: tried.target.to_string(),
             status: if tried.status == 0 { 487 } else { tried.status },
             took_ms: tried.took.as_secs_f64() * 1_000.0,
+            gateway: tried
+                .gateway
+                .as_ref()
+                .map(|gateway| format!("{}/{}", gateway.set(), gateway.id())),
         });
         Event::Transaction(TransactionEvent {
             version: VERSION.to_owned(),

@@ -50,24 +50,20 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, sets: &GatewaySets) ->
                 .encode_gauge(&seconds)?;
         }
     }
-    let counts: [(&str, &str, fn(&Gateway) -> u64); 2] = [
-        (
-            "gateway_requests",
-            "Requests sent to a gateway",
-            Gateway::requests,
-        ),
-        (
-            "gateway_probes",
-            "Probes sent to a gateway",
-            Gateway::probes,
-        ),
-    ];
-    for (family, help, read) in counts {
+    for (family, help, is_probes) in [
+        ("gateway_requests", "Requests sent to a gateway", false),
+        ("gateway_probes", "Probes sent to a gateway", true),
+    ] {
         let mut metric = encoder.encode_descriptor(family, help, None, MetricType::Counter)?;
         for gateway in all() {
+            let count = if is_probes {
+                gateway.probes()
+            } else {
+                gateway.requests()
+            };
             metric
                 .encode_family(&names(gateway))?
-                .encode_counter::<NoLabelSet, u64, u64>(&read(gateway), None)?;
+                .encode_counter::<NoLabelSet, u64, u64>(&count, None)?;
         }
     }
     for (family, help, of_probes) in [

@@ -11,14 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_core::{
-    Action, Condition, Counter, Failover, FallbackCause, HeaderEdits, Party, Plan, Redirects,
-    Route, RoutePlan, Rule, Rules, Settings,
+    Action, Algorithm, Condition, Counter, Failover, FallbackCause, GatewayDefinition, GatewaySets,
+    HashOn, HeaderEdits, Input, Party, Plan, Probing, Redirects, Route, RoutePlan, Rule, Rules,
+    SetDefinition, Settings, Target,
 };
 
 use crate::{Network, Partition, Request, Script, Sim, Verdict, plans};
 
 const CALLER: &str = "192.0.2.10:5060";
 const PHONES: [&str; 4] = ["192.0.2.20", "192.0.2.30", "192.0.2.40", "192.0.2.50"];
+
+/// Stands for the gateway set where a hop does.
+const GATEWAYS: &str = "the phones";
+
+/// The longest that an answered call counts at a gateway; the world goes on longer.
+const MAX_CALL: Duration = Duration::from_secs(1_000);
 
 /// How often the caller does something, and how far apart.
 const STEPS: u64 = 40;
@@ -46,11 +53,21 @@ pub struct World {
     trying_delay: Duration,
     redirects: Redirects,
     max_breadth: Option<u8>,
+    /// The set that some routes lead to: all phones.
+    gateways: Gateways,
     /// In which steps the caller sends the request again, acknowledges, cancels, and hangs up.
     repeats: Vec<u64>,
     acknowledges: Vec<u64>,
     cancels: Vec<u64>,
     hangs_up: Vec<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Gateways {
+    algorithm: Algorithm,
+    max_calls: u32,
+    is_probed: bool,
+    inactive_after: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -146,7 +163,8 @@ impl Draw {
     }
 
     fn way(&mut self) -> Way {
-        let hop = match self.below(8) {
+        let hop = match self.below(9) {
+            8 => GATEWAYS.to_owned(),
             0 => "sip:nowhere.invalid".to_owned(),
             1 => "sip:gw.example.net".to_owned(),
             2 => "sip:192.0.2.1".to_owned(),
@@ -158,6 +176,25 @@ impl Draw {
             fr_ms: 1 + self.below(3_000),
             fr_inv_ms: 1 + self.below(5_000),
             rewrites: self.one_in(4),
+        }
+    }
+
+    fn gateways(&mut self) -> Gateways {
+        let algorithms = [
+            Algorithm::Hash(HashOn::CallId),
+            Algorithm::RoundRobin,
+            Algorithm::Random,
+            Algorithm::Weight,
+            Algorithm::Priority,
+            Algorithm::LeastCalls,
+            Algorithm::Latency,
+            Algorithm::Parallel,
+        ];
+        Gateways {
+            algorithm: algorithms[self.below(8) as usize].clone(),
+            max_calls: self.below(3) as u32,
+            is_probed: self.one_in(2),
+            inactive_after: 1 + self.below(2) as u32,
         }
     }
 
@@ -204,7 +241,17 @@ impl Answer {
 
 impl Way {
     fn route(&self) -> Route {
-        let mut route = plans::timed(&self.hop, self.group, self.fr_ms, self.fr_inv_ms);
+        let is_set = self.hop == GATEWAYS;
+        let hop = if is_set {
+            "sip:nobody.invalid"
+        } else {
+            &self.hop
+        };
+        let mut route = plans::timed(hop, self.group, self.fr_ms, self.fr_inv_ms);
+        if is_set {
+            route.next_hop = None;
+            route.gateways = Some("phones".into());
+        }
         if self.rewrites {
             let mut edits = HeaderEdits::new();
             let party = Party {
@@ -215,6 +262,31 @@ impl Way {
             route.edits = Some(Box::new(edits));
         }
         route
+    }
+}
+
+impl Gateways {
+    fn sets(&self) -> GatewaySets {
+        let gateways = PHONES.iter().enumerate().map(|(at, phone)| {
+            let uri = Target::parse(&format!("sip:{phone}")).expect("a URI");
+            GatewayDefinition {
+                max_calls: self.max_calls,
+                ..GatewayDefinition::new(&format!("gw{at}"), uri)
+            }
+        });
+        let probing = Probing {
+            interval: Duration::from_secs(4),
+            timeout: Duration::from_secs(1),
+            accept: Vec::new(),
+            from: None,
+        };
+        let set = SetDefinition {
+            inactive_after: self.inactive_after,
+            probing: self.is_probed.then_some(probing),
+            max_call: MAX_CALL,
+            ..SetDefinition::new("phones", self.algorithm.clone(), gateways.collect())
+        };
+        GatewaySets::build(None, vec![set]).expect("a set")
     }
 }
 
@@ -247,6 +319,7 @@ impl World {
             redirects: [Redirects::Relay, Redirects::Follow, Redirects::Ask]
                 [draw.below(3) as usize],
             max_breadth: draw.one_in(4).then(|| 1 + draw.below(4) as u8),
+            gateways: draw.gateways(),
             repeats: draw.steps(4),
             acknowledges: draw.steps(3),
             cancels: (0..STEPS)
@@ -277,6 +350,7 @@ impl World {
                 fallback: vec![rule],
             },
             redirects: self.redirects,
+            gateways: Arc::new(self.gateways.sets()),
             ..Settings::default()
         };
         settings.decision.max_attempts = self.max_attempts;
@@ -338,6 +412,9 @@ impl World {
             self.act(&mut sim, caller, &request, step);
         }
         let heard = sim.now();
+        // There would always be a probe, and nobody sends anything new.
+        sim.run_for(Duration::from_secs(10));
+        sim.input(Input::Drain);
         sim.run_for(Duration::from_secs(2_000));
         self.judge(&sim, caller, heard.as_millis());
     }
@@ -376,6 +453,10 @@ impl World {
             0,
             "transactions are left; nothing was said after {heard_ms} ms"
         );
+        let sets = sim.core.settings().gateways.clone();
+        for gateway in sets.iter().flat_map(|set| set.gateways()) {
+            assert_eq!(gateway.calls(), 0, "calls of {} are left", gateway.id());
+        }
         // Each query came to one end, and one only.
         let count = |counter| sim.count(counter);
         let ends = count(Counter::Decided)
@@ -443,6 +524,12 @@ impl World {
         less(&|world| take(&mut world.acknowledges));
         less(&|world| take(&mut world.trying_delay));
         less(&|world| take(&mut world.max_breadth));
+        less(&|world| take(&mut world.gateways.is_probed));
+        less(&|world| take(&mut world.gateways.max_calls));
+        less(&|world| {
+            let algorithm = std::mem::replace(&mut world.gateways.algorithm, Algorithm::Priority);
+            algorithm != Algorithm::Priority
+        });
         less(&|world| take(&mut world.redirects));
         less(&|world| take(&mut world.falls_back_to_routes));
         less(&|world| world.answers.len() > 1 && world.answers.pop().is_some());

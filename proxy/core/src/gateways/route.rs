@@ -34,19 +34,22 @@ impl Context {
     /// Puts gateways in the place of sets in the next group that is to be tried, or in `all` that are left. A set of
     /// which no gateway can be used is like a route that failed.
     pub(crate) fn expand_gateways(&mut self, env: &mut Env<'_>, all: bool) {
+        let left = self
+            .routes()
+            .and_then(|plan| plan.routes().get(self.next_route..));
+        let left = left.unwrap_or_default();
+        let first = left.first().map(|route| route.group);
+        let mut next = left
+            .iter()
+            .take_while(|route| all || Some(route.group) == first);
+        if !next.any(|route| route.gateways.is_some()) {
+            return;
+        }
         let Some(plan) = self.plan.clone() else {
             return;
         };
         let Plan::Route(plan) = &*plan else { return };
         let left = plan.routes().get(self.next_route..).unwrap_or_default();
-        let is_concerned = |route: &&Route| route.gateways.is_some();
-        let first = left.first().map(|route| route.group);
-        let mut next = left
-            .iter()
-            .take_while(|route| all || Some(route.group) == first);
-        if !next.any(|route| is_concerned(&route)) {
-            return;
-        }
         let mut routes: Vec<Route> = Vec::with_capacity(left.len());
         let (mut rest, mut base) = (left, 0_u16);
         while let Some(first) = rest.first() {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_core::{
-    Action, Ask, Condition, Failover, HeaderEdits, ListenerId, Party, Plan, Reject, Route,
-    RoutePlan, RouteSet, Rule, Rules, Settings, StatusMatch, Target,
+    Action, Algorithm, Ask, Condition, Failover, GatewayDefinition, GatewaySets, HashOn,
+    HeaderEdits, ListenerId, Party, Plan, Reject, Route, RoutePlan, RouteSet, Rule, Rules,
+    SetDefinition, Settings, StatusMatch, Target,
 };
 use sigbox_testkit::plans;
 
@@ -83,10 +84,49 @@ fn route(program: &mut Program<'_>) -> Route {
         edits.remove("Contact").unwrap();
         route.edits = Some(Box::new(edits));
     }
+    if shape & 128 != 0 {
+        route.next_hop = None;
+        route.gateways = Some(["gateways", "unknown"][usize::from(shape & 64 != 0)].into());
+    }
     if shape & 32 != 0 {
         route.listener = Some(ListenerId(u16::from(shape & 64 != 0)));
     }
     route
+}
+
+/// One set of any kind, without probes.
+fn gateways(program: &mut Program<'_>) -> GatewaySets {
+    let algorithms = [
+        Algorithm::Hash(HashOn::From),
+        Algorithm::Hash(HashOn::Header("to".into())),
+        Algorithm::RoundRobin,
+        Algorithm::Weight,
+        Algorithm::Priority,
+        Algorithm::LeastCalls,
+        Algorithm::Latency,
+        Algorithm::Parallel,
+    ];
+    let algorithm = program.pick(&algorithms).clone();
+    let shape = program.byte();
+    let gateways = HOPS.iter().enumerate().filter_map(|(at, hop)| {
+        let uri = Target::parse(hop).ok()?;
+        uri.hop()?;
+        Some(GatewayDefinition {
+            weight: at as u32 % 3,
+            max_calls: u32::from(shape & 1),
+            strip: if shape & 2 != 0 { at as u8 * 8 } else { 0 },
+            prefix: if shape & 4 != 0 { "+49" } else { "" }.into(),
+            ..GatewayDefinition::new(&format!("g{at}"), uri)
+        })
+    });
+    let set = SetDefinition {
+        inactive_after: 1 + u32::from(shape & 8 != 0),
+        overload_control: shape & 16 != 0,
+        max_tries: if shape & 32 != 0 { 2 } else { 64 },
+        max_call: program.span(),
+        ..SetDefinition::new("gateways", algorithm, gateways.collect())
+    };
+    GatewaySets::build(None, vec![set]).unwrap()
 }
 
 /// Settings other than the listeners.
@@ -134,6 +174,7 @@ pub(super) fn settings(program: &mut Program<'_>) -> Settings {
         },
         ..Settings::default()
     };
+    settings.gateways = Arc::new(gateways(program));
     settings.records.decisions = shape & 32 != 0;
     settings.records.transactions = shape & 32 != 0;
     settings.timers.trying = Duration::from_millis(if shape & 64 != 0 { 150 } else { 0 });

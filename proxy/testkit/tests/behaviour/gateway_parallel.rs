@@ -47,3 +47,21 @@ fn a_set_in_a_group_forks_with_the_other_routes_of_the_group() {
     assert!(sim.first(second, "INVITE").at_ms > sim.first(first, "INVITE").at_ms);
     end(sim);
 }
+
+#[test]
+fn a_dead_gateway_is_not_forked_to_again() {
+    let set = sigbox_core::SetDefinition {
+        inactive_after: 1,
+        ..carriers(Algorithm::Parallel)
+    };
+    let (mut sim, gateways) = world(
+        set,
+        [Script::dead(), Script::rings(), Script::answers(2_000)],
+    );
+    call_number(&mut sim, 1, secs(3));
+    assert_eq!(states(&sim), ["inactive", "active", "active"]);
+    call_number(&mut sim, 2, secs(3));
+    assert_eq!(gateways.map(|gateway| invites(&sim, gateway)), [1, 2, 2]);
+    assert_eq!([1, 2].map(|number| outcome(&sim, number)), [Some(200); 2]);
+    end(sim);
+}

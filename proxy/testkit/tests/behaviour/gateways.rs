@@ -97,13 +97,12 @@ pub(crate) fn states(sim: &Sim) -> Vec<&'static str> {
 
 /// Sends an INVITE of its own Call-ID and lets `span` pass.
 pub(crate) fn call_number(sim: &mut Sim, number: usize, span: Duration) -> Request {
-    let mut invite = Request::new(
+    let invite = Request::new(
         "INVITE",
         "sip:+4930123@example.com",
         alice(),
         &format!("c{number}"),
     );
-    invite.headers.push_str("X-Test: 1\r\n");
     sim.send(alice(), invite.text());
     sim.run_for(span);
     invite
