@@ -43,6 +43,20 @@ impl NatsServer {
         Self::start_with(current(), Some(TempDir::new()?))
     }
 
+    /// As [`NatsServer::start_jetstream`], with the permissions of the contract; the passwords are the user's names.
+    pub fn start_guarded_jetstream() -> Result<Self> {
+        let store = TempDir::new()?;
+        let contract = repository().join("contracts/nats/permissions.conf");
+        let text = std::fs::read_to_string(contract)?
+            .replace("# jetstream: enabled", "jetstream: enabled")
+            .replace("$SIGBOX_PROXY_PASSWORD", "proxy")
+            .replace("$SIGBOX_DECIDER_PASSWORD", "decider")
+            .replace("$SIGBOX_OBSERVER_PASSWORD", "observer");
+        let file = store.path().join("nats.conf");
+        std::fs::write(&file, text)?;
+        Self::start_with(current(), Some(store))
+    }
+
     fn start_binary(binary: PathBuf) -> Result<Self> {
         Self::start_with(binary, None)
     }

@@ -55,6 +55,8 @@ async function follow(nats: NatsConnection, { log }: Resolved): Promise<void> {
 function connectionOptions(name: string, settings: Resolved): ConnectionOptions {
   return {
     name,
+    // For what JetStream answers; the permissions of the contract allow it.
+    inboxPrefix: "_INBOX_decider",
     timeout: 5_000,
     // Every call of an outage falls back, so come back fast and notice a dead connection in seconds.
     reconnectTimeWait: 250,

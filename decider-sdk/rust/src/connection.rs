@@ -62,6 +62,8 @@ pub(crate) async fn open(
     let state = Arc::new(Mutex::new(String::new()));
     Ok(options
         .name(service.decider())
+        // For what JetStream answers; the permissions of the contract allow it.
+        .custom_inbox_prefix("_INBOX_decider")
         .retry_on_initial_connect()
         .max_reconnects(None)
         .ping_interval(PING_INTERVAL)

@@ -186,7 +186,7 @@ impl Decider {
         info!(decider = service.decider(), id, classes = service.classes(), %prefix,
             tenant = tenant.as_ref().map_or("*", |tenant| tenant.as_str()), "ready");
         let following = tables.map(|tables| {
-            let member = format!("{}-{id}", service.name());
+            let member = format!("{}-{id}", service.name);
             tokio::spawn(tables.follow(client.clone(), prefix.clone(), member)).abort_handle()
         });
         let link = Arc::new(Link::new(client, &service.decider(), connectivity));

@@ -9,3 +9,4 @@ mod permissions;
 mod refusals;
 mod registration;
 mod stage;
+mod tables;
