@@ -162,3 +162,77 @@ pub fn limit(limit: &RateLimit) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn rules_and_limits_are_told_in_words() {
+        let text = r#"
+            [sip]
+            listen = "udp:127.0.0.1:5060"
+            [[limit]]
+            name = "calls"
+            key = ["source/24", "user"]
+            rate = 5
+            ban_after = 9
+            [[limit]]
+            name = "all"
+            key = "global"
+            algorithm = "tail_drop"
+            count = 5
+            apply = "all"
+            action = "drop"
+            [[schedule]]
+            name = "office"
+            weekly = "mon-fri 08:00-18:00"
+            [[rule]]
+            from_user_prefix = "+49"
+            to_domain = "*.example.com"
+            from = "^sips:"
+            any = [{ method = "INVITE" }, { source = "192.0.2.1" }]
+            not = { schedule = "office" }
+            limit = "calls"
+            action = "cached"
+            key = "{user}"
+            [[rule]]
+            action = "ban"
+            [[fallback]]
+            action = "reject"
+            status = 503
+        "#;
+        let config = Config::parse(Path::new("sigbox.toml"), text).unwrap();
+        let settings = &config.settings;
+        let limits: Vec<_> = settings
+            .rate_limits
+            .all
+            .iter()
+            .map(|all| limit(all))
+            .collect();
+        assert_eq!(
+            limits,
+            [
+                "calls: token_bucket, by source/24 and user, where a rule says -> reject with 503, \
+                 ban for 600 s after 9 within 60 s",
+                "all: tail_drop, all requests together -> drop",
+            ]
+        );
+        let rules = settings.rules.before.iter();
+        let rules: Vec<_> = rules
+            .map(|rule| format!("{}: {}", conditions(&rule.condition), action(&rule.action)))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                "from_user +49*, from /^sips:/, to_domain *.example.com, any of (method INVITE) or \
+                 (source 192.0.2.1/32), not (schedule office): under the limit calls: what was decided \
+                 last for {user}",
+                "always: ban for 3600 s",
+            ]
+        );
+    }
+}

@@ -165,9 +165,17 @@ pub fn explain_parsed(
         lag: std::time::Duration::ZERO,
     };
     let facts = simulated.facts(None);
-    let explained = settings.explain(&facts, moment);
+    let mut explained = settings.explain(&facts, moment);
     let class = simulated.class();
     let in_dialog = simulated.is_in_dialog();
+    if in_dialog {
+        // Nothing of that is asked.
+        explained.limits.clear();
+        for rule in &mut explained.rules {
+            rule.result = Seen::NotReached;
+            rule.limit = None;
+        }
+    }
     let mut verdict = match (&explained.over, in_dialog) {
         (_, true) => Verdict::new("relay", "is inside a dialog: follows its route set"),
         (Some(limit), _) => Verdict::over(limit),

@@ -136,7 +136,7 @@ limit = "call"
 schedule = "offices"
 time = "08:00-18:00"
 identity = "alice"
-not = { action = "ask", metod = "INVITE" }
+not = { action = "ask", set = "x", metod = "INVITE", cause = "timeout" }
 any = [{}, "INVITE"]
 action = "cached"
 

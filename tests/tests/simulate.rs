@@ -112,8 +112,15 @@ fn an_explanation_says_which_condition_failed_first_and_counts_nothing() -> Resu
         &json!({"sip": sip, "source": "192.0.2.7:5060"}),
     )?;
     ensure!(banned["verdict"]["action"] == "ban", "{banned}");
+    let mut in_dialog = about(number);
+    in_dialog["to"] = json!("<sip:+4930123@example.com>;tag=x");
+    in_dialog["method"] = json!("BYE");
+    let relayed = explained(&sigbox, "/api/v1/explain", &in_dialog)?;
+    ensure!(relayed["verdict"]["action"] == "relay", "{relayed}");
+    ensure!(fared(&relayed)[0] == "scanners not_reached", "{relayed}");
     for nonsense in [
         json!({"source": "192.0.2.7"}),
+        json!({"method": "BYE", "request_uri": "sip:a@b", "source": "192.0.2.7"}),
         json!({"request_uri": "sip:a@b"}),
         json!({"request_uri": "sip:a@b", "source": "192.0.2.7", "listener": "udp:1.2.3.4:5"}),
         json!({"request_uri": "sip:a b", "source": "192.0.2.7"}),

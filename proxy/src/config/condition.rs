@@ -37,12 +37,14 @@ const METHODS: [&str; 14] = [
 pub(super) struct Known<'a> {
     pub(super) listen: &'a [Listen],
     pub(super) schedules: &'a [Arc<Schedule>],
+    /// Whether somebody may have been asked before, in vain.
+    pub(super) is_fallback: bool,
     /// Those that are not sound, too.
     pub(super) schedule_names: &'a [String],
 }
 
 /// The keys of a rule that are no condition.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 10] = [
     "name",
     "action",
     "limit",
@@ -50,6 +52,9 @@ const OTHERS: [&str; 7] = [
     "budget_ms",
     "key",
     "seconds",
+    "set",
+    "table",
+    "lookup",
 ];
 
 pub(super) fn read(rule: &Section<'_>, known: Known<'_>) -> Condition {
@@ -58,6 +63,15 @@ pub(super) fn read(rule: &Section<'_>, known: Known<'_>) -> Condition {
             "`identity` is not available in this version".to_owned(),
             "nobody is authenticated here yet",
             Some("match on `source` or `header`, or leave it to a decider".to_owned()),
+        );
+    }
+    if let Some(cause) = rule.value("cause")
+        && !known.is_fallback
+    {
+        cause.fault::<()>(
+            "`cause` has no meaning before anyone was asked".to_owned(),
+            "only in `[[fallback]]`",
+            None,
         );
     }
     let listen = known.listen;

@@ -116,17 +116,9 @@ fn one(section: &Section<'_>, which: Which, number: usize, around: &Around<'_>) 
             listen: around.listen,
             schedules: around.schedules,
             schedule_names: around.schedule_names,
+            is_fallback: which == Which::Fallback,
         },
     );
-    if which == Which::Before
-        && let Some(cause) = section.value("cause")
-    {
-        return cause.fault(
-            "`cause` has no meaning before anyone was asked".to_owned(),
-            "only in `[[fallback]]`",
-            None,
-        );
-    }
     let limit = limit(section, which, around);
     let action = action(section, which, around)?;
     let action = match limit {

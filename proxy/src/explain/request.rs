@@ -63,8 +63,8 @@ pub enum Unusable {
     /// A response.
     #[error("rules are about requests; this is a response")]
     Response,
-    /// ACK, CANCEL and their like never meet a rule.
-    #[error("{0} never meets a rule")]
+    /// ACK and CANCEL, and what there is inside dialogs only.
+    #[error("{0} outside a dialog never meets a rule")]
     Never(String),
     /// Not an address.
     #[error("`source` must be an address, with or without a port")]
@@ -103,7 +103,13 @@ impl SimulatedRequest {
             return Err(Unusable::Response);
         }
         message.validate()?;
-        if let Method::Ack | Method::Cancel = message.method() {
+        let is_in_dialog = message.to().is_ok_and(|to| to.tag().is_some());
+        let meets_rules = match message.method() {
+            Method::Ack | Method::Cancel => false,
+            Method::Bye | Method::Prack | Method::Update | Method::Info => is_in_dialog,
+            _ => true,
+        };
+        if !meets_rules {
             let method = String::from_utf8_lossy(message.method().as_bytes());
             return Err(Unusable::Never(method.into_owned()));
         }

@@ -366,7 +366,7 @@ fn a_reload_goes_on_where_the_limit_stands() {
     };
     // The same: the one call there may be was made. Another: its buckets are empty, its numbers go on.
     assert_eq!(reload(one(Over::Drop)), (1, 1));
-    let two = Algorithm::tail_drop(2, secs(365 * 86_400)).unwrap();
+    let two = LimitAlgorithm::tail_drop(2, secs(365 * 86_400)).unwrap();
     assert_eq!(reload(by_source(two, refuse())), (1, 2));
     assert_eq!(limit.limited(), [1, 0, 1]);
 }
