@@ -50,6 +50,16 @@ fn state_is(sigbox: &Sigbox, gateway: &str, state: &str) -> Result<()> {
     sigbox.wait_for_count("sigbox_gateway_state", &labels, 1)
 }
 
+/// The event that says so; on a slow machine a probe of another gateway may have failed meanwhile.
+fn next_state(observer: &FakeDecider, gateway: &str, state: &str) -> Result<Value> {
+    loop {
+        let event = observer.next_event("gateway")?;
+        if event["gateway"] == gateway && event["state"] == state {
+            return Ok(event);
+        }
+    }
+}
+
 fn gateway_of(sigbox: &Sigbox, id: &str) -> Result<Value> {
     let (status, body) = sigbox.get("/api/v1/gateways/carriers")?;
     anyhow::ensure!(status == 200, "{status} {body}");
@@ -135,18 +145,9 @@ fn a_probe_finds_a_gateway_down_and_up_again() -> Result<()> {
     })?;
     first.set_alive(false);
     state_is(&sigbox, "gw1", "inactive")?;
-    let [trying, inactive] = [
-        observer.next_event("gateway")?,
-        observer.next_event("gateway")?,
-    ];
-    assert_eq!(
-        (&trying["state"], &inactive["state"]),
-        (&json!("trying"), &json!("inactive"))
-    );
-    assert_eq!(
-        (&inactive["set"], &inactive["gateway"]),
-        (&json!("carriers"), &json!("gw1"))
-    );
+    next_state(&observer, "gw1", "trying")?;
+    let inactive = next_state(&observer, "gw1", "inactive")?;
+    assert_eq!(inactive["set"], "carriers");
     assert_eq!(
         (&inactive["reason"], &inactive["probe"]),
         (&json!("timeout"), &json!(true))
@@ -167,7 +168,7 @@ fn a_probe_finds_a_gateway_down_and_up_again() -> Result<()> {
 
     first.set_alive(true);
     state_is(&sigbox, "gw1", "active")?;
-    assert_eq!(observer.next_event("gateway")?["state"], "active");
+    next_state(&observer, "gw1", "active")?;
     call(&alice, &sigbox)?;
     assert_eq!([&first, &second].map(Gateway::invites), [1, 1]);
     Ok(())
