@@ -128,8 +128,6 @@ pub fn run(
 #[derive(Debug)]
 pub struct Node {
     config: Config,
-    /// The same, for those who look at it.
-    live: Arc<ArcSwap<Config>>,
     bans: Arc<Bans>,
     listeners: Vec<SocketAddr>,
     metrics: Arc<Metrics>,
@@ -189,13 +187,15 @@ impl Node {
         let told = handles.clone();
         let replicas = config.tables.replicas;
         let replica = replicas.map(|_| Arc::new(Replica::new(config.node.to_string())));
-        let others = board.clone();
+        let (others, running) = (board.clone(), live.clone());
         let tables = Registry::open(store, shared.clone(), replica.clone(), move |tables| {
             others.replace(tables.gateways().clone());
+            running.store(Arc::new(tables.config()));
             tell(&told, || Control::Tables(tables.clone()));
         })?;
         let tables = Arc::new(tables);
         board.replace(tables.tables().gateways().clone());
+        live.store(Arc::new(tables.tables().config()));
         let (reload, reloads) = mpsc::channel(4);
         let api = Api {
             node: config.node.as_str().into(),
@@ -290,7 +290,6 @@ impl Node {
             shards: handles,
             ends,
             running: shards,
-            live,
             bans,
             config,
             tables,
@@ -337,7 +336,6 @@ impl Node {
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.bans.set_policy(shared.bans.clone());
-        self.live.store(shared.clone());
         tell(&self.shards, || Control::Reload(shared.clone()));
         let tables = self.tables.clone();
         self.admin

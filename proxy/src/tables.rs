@@ -42,6 +42,13 @@ impl Tables {
         &self.config.settings.gateways
     }
 
+    /// The configuration as it runs: with these tables, and with gateway sets of the file and of tables.
+    pub fn config(self: &Arc<Self>) -> Config {
+        let mut config = Config::clone(&self.config);
+        Arc::make_mut(&mut config.settings).tables = Some(self.clone());
+        config
+    }
+
     /// The version of `name` that counts.
     pub fn get(&self, name: &str) -> Option<&Arc<Compiled>> {
         self.by_name.get(name)

@@ -130,6 +130,10 @@ fn launch(binary: &PathBuf, port: &str, store: Option<&TempDir>) -> Result<(Proc
             .arg("--jetstream")
             .arg("--store_dir")
             .arg(store.path());
+        let configuration = store.path().join("nats.conf");
+        if configuration.exists() {
+            command.arg("-c").arg(configuration);
+        }
     }
     let process =
         Process::spawn("nats-server", &mut command).context("run scripts/bootstrap test")?;

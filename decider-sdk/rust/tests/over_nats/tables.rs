@@ -81,7 +81,7 @@ fn node(name: &str, nats: &NatsServer, data: &TempDir) -> Result<Sigbox> {
         .start()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_to_one_node_is_in_both_nodes_and_in_deciders_of_both_languages() -> Result<()> {
     let nats = NatsServer::start_jetstream()?;
     let data = TempDir::new()?;
@@ -119,7 +119,7 @@ async fn a_push_to_one_node_is_in_both_nodes_and_in_deciders_of_both_languages()
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_permissions_of_the_contract_are_enough_for_tables() -> Result<()> {
     let nats = NatsServer::start_guarded_jetstream()?;
     let data = TempDir::new()?;
