@@ -9,6 +9,8 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use async_nats::Client;
+use async_nats::connection::State;
 use async_nats::jetstream::kv::{self, UpdateErrorKind};
 use async_nats::jetstream::object_store::{self, InfoErrorKind, ObjectStore};
 use async_nats::jetstream::{self, Context};
@@ -44,6 +46,7 @@ pub struct Replica {
 
 #[derive(Clone)]
 struct Buckets {
+    client: Client,
     kv: kv::Store,
     objects: ObjectStore,
 }
@@ -82,7 +85,12 @@ impl Replica {
 
     fn buckets(&self) -> Result<Buckets, ReplicaError> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.clone().ok_or(ReplicaError::Away)
+        let buckets = buckets.clone().ok_or(ReplicaError::Away)?;
+        // What is asked without a connection waits for one.
+        match buckets.client.connection_state() {
+            State::Connected => Ok(buckets),
+            State::Pending | State::Disconnected => Err(ReplicaError::Away),
+        }
     }
 
     /// Does `work` on the runtime of the connection. Blocks.
@@ -235,10 +243,10 @@ impl Replica {
             .connect(nats.servers.as_slice())
             .await
             .map_err(|error| text(&error))?;
-        let mut context = jetstream::new(client);
+        let mut context = jetstream::new(client.clone());
         context.set_timeout(PATIENCE);
         let bucket = replicated::bucket(&nats.prefix);
-        let buckets = open(&context, &bucket, replicas)
+        let buckets = open(client, &context, &bucket, replicas)
             .await
             .map_err(|error| text(&error))?;
         let mut changes = buckets
@@ -336,7 +344,12 @@ async fn within<T>(work: impl Future<Output = Result<T, ReplicaError>>) -> Resul
 }
 
 /// Both buckets, made when they are not there.
-async fn open(context: &Context, bucket: &str, replicas: usize) -> Result<Buckets, ReplicaError> {
+async fn open(
+    client: Client,
+    context: &Context,
+    bucket: &str,
+    replicas: usize,
+) -> Result<Buckets, ReplicaError> {
     let kv = match context.get_key_value(bucket).await {
         Ok(kv) => kv,
         Err(_) => context
@@ -362,7 +375,11 @@ async fn open(context: &Context, bucket: &str, replicas: usize) -> Result<Bucket
             .await
             .map_err(|error| refused(described(&error)))?,
     };
-    Ok(Buckets { kv, objects })
+    Ok(Buckets {
+        client,
+        kv,
+        objects,
+    })
 }
 
 /// With what is under it.

@@ -125,7 +125,9 @@ async fn the_permissions_of_the_contract_are_enough_for_tables() -> Result<()> {
     let data = TempDir::new()?;
     let with =
         |user: &str, password: &str| nats.url().replace("://", &format!("://{user}:{password}@"));
-    let sigbox = Setup::new(&with("proxy-edge-1", "proxy"))
+    let sigbox = Setup::new(&nats.url())
+        .set("nats", "user", "\"proxy-edge-1\"")
+        .set("nats", "password", "\"proxy\"")
         .set("", "node", "\"edge-1\"")
         .set("data", "dir", &format!("{:?}", data.path()))
         .set("tables", "replicate", "true")
