@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_decision_is_found_by_tenant_and_key_while_it_holds() {
-        let cache = PlanCache::new(8, [1; 16]);
+        // One set: every key is in the way of every other.
+        let cache = PlanCache::new(WAYS, [1; 16]);
         cache.put(at(0), "a", b"k", plan(403), at(100));
         assert_eq!(cache.get(at(99), "a", b"k"), Some(plan(403)));
         assert_eq!(cache.get(at(100), "a", b"k"), None);

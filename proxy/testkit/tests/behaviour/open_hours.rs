@@ -26,7 +26,7 @@ fn office() -> Sim {
         action: Action::Decide(Arc::new(plans::reject(status))),
     };
     let mut settings = Settings::default();
-    settings.rules.before = vec![rule(open, 403), rule(closed, 404)];
+    settings.rules.before = vec![rule(closed, 404), rule(open, 403)];
     silent(settings)
 }
 
