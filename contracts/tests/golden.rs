@@ -29,7 +29,7 @@ struct Entry {
 }
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("examples")
 }
 
 fn manifest() -> Vec<Entry> {

@@ -13,12 +13,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 fn configuration() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("nats/permissions.conf")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("nats/permissions.conf")
 }
 
 /// `$NATS_SERVER_BIN`, what `scripts/bootstrap` installs, and `PATH`.
 fn binaries() -> Vec<PathBuf> {
-    let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/bin");
+    let local = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../.local/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found: Vec<PathBuf> = std::env::var_os("NATS_SERVER_BIN")
         .map(PathBuf::from)

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sigbox_contracts::schema;
 
 fn check(name: &str, generated: &Value) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let path = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap())
         .join("schema")
         .join(name);
     let mut text = serde_json::to_string_pretty(generated).unwrap();

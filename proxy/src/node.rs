@@ -113,14 +113,15 @@ pub fn run(
         let _context = runtime.enter();
         signals::Signals::listen().map_err(system("cannot take signals"))?
     };
-    let mut node = Node::start(config)?;
-    node.metrics.set_log_drops(log_drops);
-    let watch = node.config.runtime.watch.then(|| {
-        let path = &node.config.path;
+    // So is what happens to the file.
+    let watch = config.runtime.watch.then(|| {
+        let path = &config.path;
         Watch::start(path)
             .inspect_err(|error| warn!(path = %path.display(), %error, "cannot watch the configuration file; SIGHUP reads it again"))
             .ok()
     });
+    let mut node = Node::start(config)?;
+    node.metrics.set_log_drops(log_drops);
     runtime.block_on(signals.serve(&mut node, watch.flatten()))
 }
 

@@ -8,17 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox::admin::{Admin, Health};
-use sigbox::gateways::GatewayBoard;
 use sigbox::metrics::Metrics;
-use sigbox::shard::Clock;
 
 struct Node {
     health: Arc<Health>,
     admin: Admin,
-}
-
-fn no_gateways() -> Arc<GatewayBoard> {
-    Arc::new(GatewayBoard::new(Arc::default(), Clock::start(), drop))
 }
 
 fn node() -> Node {

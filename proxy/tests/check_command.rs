@@ -42,7 +42,8 @@ fn a_broken_file_fails_the_check_and_the_run_alike() {
 
 #[test]
 fn a_good_file_is_summed_up() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigbox.example.toml");
+    let example =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("sigbox.example.toml");
     let output = sigbox(&["check", "-c", example.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -83,7 +84,8 @@ fn a_port_that_is_taken_is_a_runtime_failure_with_its_address() {
 
 #[test]
 fn a_filter_that_is_none_is_refused() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sigbox.example.toml");
+    let example =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("sigbox.example.toml");
     let output = Command::new(env!("CARGO_BIN_EXE_sigbox"))
         .args(["run", "-c", example.to_str().unwrap()])
         .env("SIGBOX_LOG", "info,sigbox=loud")

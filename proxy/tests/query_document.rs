@@ -79,10 +79,8 @@ fn document(request: &[u8], options: &QueryOptions) -> Vec<u8> {
 fn query(request: &[u8], options: &QueryOptions) -> Query {
     let document = document(request, options);
     let json: serde_json::Value = serde_json::from_slice(&document).unwrap();
-    let schema = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../contracts/schema/query.json"
-    );
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let schema = package + "/../contracts/schema/query.json";
     let schema = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
     let faults: Vec<_> = jsonschema::validator_for(&schema)
         .unwrap()

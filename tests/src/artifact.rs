@@ -8,14 +8,19 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The root of the repository.
+/// The root of the repository, of which the test that runs is part. Not that in which it was built: a target directory may
+/// be shared by several.
 pub fn repository() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .unwrap_or(Path::new("/"))
-            .to_path_buf()
+        let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let start = package
+            .or_else(|| env::current_dir().ok())
+            .unwrap_or_default();
+        let root = start
+            .ancestors()
+            .find(|dir| dir.join("Cargo.lock").is_file());
+        root.unwrap_or(&start).to_path_buf()
     })
 }
 

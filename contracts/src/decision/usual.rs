@@ -301,7 +301,7 @@ mod tests {
 
     /// The golden decisions that are valid, or those that are not.
     fn examples(folder: &str) -> Vec<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())
             .join("examples/decision")
             .join(folder);
         let files = fs::read_dir(folder).unwrap();

@@ -20,7 +20,8 @@ struct Entry {
 }
 
 fn entries(kind: &str) -> Result<Vec<(Entry, Vec<u8>)>> {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/examples");
+    let examples =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../contracts/examples");
     let manifest: Vec<Entry> = serde_json::from_slice(&fs::read(examples.join("manifest.json"))?)?;
     let entries = manifest.into_iter().filter(|entry| entry.kind == kind);
     entries

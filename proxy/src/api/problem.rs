@@ -11,8 +11,11 @@ use sigbox_tables::{Fault, ManifestError};
 use crate::tables::{ChangeError, ReplicaError};
 
 /// What went wrong, for the one who asked.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Document>);
+
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+struct Document {
     /// `urn:sigbox:problem:<code>`, by which programs tell problems apart.
     #[serde(rename = "type")]
     kind: String,
@@ -41,7 +44,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:sigbox:problem:{code}"),
             title,
             status: status.as_u16(),
@@ -49,7 +52,7 @@ impl Problem {
             errors: Vec::new(),
             total: None,
             etag: None,
-        }
+        }))
     }
 
     /// A problem that its status says enough about.
@@ -93,16 +96,15 @@ impl Problem {
 
     /// For the audit log.
     pub(super) fn summary(&self) -> String {
-        format!("{} {}", self.status, self.detail)
+        format!("{} {}", self.0.status, self.0.detail)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (status, kind, Json(&self)).into_response();
-        // The last of the two content types that were set counts.
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self.0)).into_response();
         let value = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, value);
         if status == StatusCode::UNAUTHORIZED {
@@ -123,23 +125,17 @@ impl From<ChangeError> for Problem {
             ChangeError::Faults(faults) => {
                 let title = "Nothing was changed: the upload is wrong";
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
-                Self {
-                    total: Some(faults.total),
-                    errors: faults.kept,
-                    ..Self::new(status, "invalid-rows", title, detail)
-                }
+                let mut problem = Self::new(status, "invalid-rows", title, detail);
+                problem.0.total = Some(faults.total);
+                problem.0.errors = faults.kept;
+                problem
             }
             ChangeError::Precondition(etag) => {
                 let title = "Somebody else was faster";
-                Self {
-                    etag,
-                    ..Self::new(
-                        StatusCode::PRECONDITION_FAILED,
-                        "precondition-failed",
-                        title,
-                        detail,
-                    )
-                }
+                let status = StatusCode::PRECONDITION_FAILED;
+                let mut problem = Self::new(status, "precondition-failed", title, detail);
+                problem.0.etag = etag;
+                problem
             }
             ChangeError::Input(error) => match error.kind() {
                 io::ErrorKind::FileTooLarge => {

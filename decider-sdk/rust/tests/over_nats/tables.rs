@@ -4,6 +4,7 @@ use std::future::ready;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use e2e::artifact::node as node_program;
 use e2e::{NatsServer, PATIENCE, Setup, Sigbox, poll, repository};
 use serde_json::Value;
 use sigbox_decider::contracts::Class;
@@ -54,7 +55,7 @@ impl NodeDecider {
              const tables = new Tables();\n\
              await decider('node-lcr', '1.0.0').follow(tables).on('message', () => reject(404)).run();",
         );
-        let child = Command::new("node")
+        let child = Command::new(node_program())
             .args(["--input-type=module", "-e", &program])
             .env("NATS_URL", nats.url())
             .stdout(Stdio::null())
