@@ -74,6 +74,10 @@ budgets: ## Instructions per step of a call, held against docs/budgets.md
 fuzz: ## Fuzz targets for SECONDS each, default 600 (docs/fuzzing.md)
 	@scripts/fuzz all $(SECONDS)
 
+.PHONY: fuzz-api
+fuzz-api: ## The HTTP API of a proxy of its own, with what openapi.yaml describes; EXAMPLES per operation, default 100
+	@scripts/fuzz-api $(EXAMPLES)
+
 # The Node SDK is TypeScript; its sample and its users import what tsc leaves in dist/.
 NODE_SDK := decider-sdk/node
 .PHONY: node-sdk

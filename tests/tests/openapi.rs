@@ -199,7 +199,7 @@ fn calls(reader: &mut Reader, sigbox: &Sigbox) -> Result<()> {
     for (path, status) in [
         ("/nodes", 200),
         ("/status", 200),
-        ("/status?min_version=99", 503),
+        ("/status?min_version=99", 409),
         ("/audit", 200),
     ] {
         let path = format!("/api/v1{path}");

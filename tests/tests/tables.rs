@@ -263,7 +263,7 @@ fn several_tables_change_in_one_moment() -> Result<()> {
     sigbox
         .http("GET", "/api/v1/status?min_version=4&wait=50ms")
         .send()?
-        .expect(503)?;
+        .expect(409)?;
     release("{\"activate\":{}}")?.expect(400)?;
     Ok(())
 }

@@ -105,7 +105,7 @@ pub(super) async fn status(
             let title = "Not yet";
             let detail = format!("the node runs with revision {now}, not {wanted}");
             return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::CONFLICT,
                 "not-yet",
                 title,
                 detail,
