@@ -104,12 +104,7 @@ pub(super) async fn status(
             let now = api.tables.tables().manifest.revision;
             let title = "Not yet";
             let detail = format!("the node runs with revision {now}, not {wanted}");
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "not-yet",
-                title,
-                detail,
-            ));
+            return Err(Problem::new(StatusCode::CONFLICT, "not-yet", title, detail));
         }
     }
     let tables = api.tables.tables();
