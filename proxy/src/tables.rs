@@ -4,10 +4,12 @@
 //! and hands it to all of them as a whole. [`Registry`] makes the changes, [`Store`] keeps the versions on disk,
 //! [`Replica`] shares them with other nodes and with deciders.
 
+mod change;
 mod compiled;
 mod gateways;
 mod registry;
 mod replica;
+mod snapshot;
 mod store;
 
 use std::collections::BTreeMap;
@@ -18,9 +20,10 @@ use sigbox_tables::Manifest;
 
 use crate::config::Config;
 
+pub use change::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 pub use compiled::{Compiled, Found};
+pub use registry::Registry;
 pub(crate) use registry::now_ms;
-pub use registry::{Asked, Change, ChangeError, Changed, Precondition, Pushed, Registry, etag_of};
 pub use replica::{Replica, ReplicaError};
 pub use store::{Store, StoreError};
 

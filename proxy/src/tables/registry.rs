@@ -3,29 +3,29 @@
 //! Reading a push, building its index and writing it down happen outside the turn, side by side. In the turn the
 //! manifest is changed, written, and the new snapshot handed to the shards.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
+use std::collections::HashMap;
+use std::io::Read;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
-use sigbox_core::GatewaySets;
-use sigbox_tables::diff::{self, Counts};
+use sigbox_tables::diff;
 use sigbox_tables::file::Digest;
 use sigbox_tables::{
-    Builder, Entry, Faults, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply,
-    read,
+    Builder, Entry, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply, read,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::Tables;
-use super::compiled::{self, Compiled};
-use super::gateways;
+use super::change::{
+    Asked, Change, ChangeError, Changed, Precondition, Pushed, RowCounts, etag_of, holds, unchanged,
+};
+use super::compiled;
 use super::replica::{Replica, ReplicaError};
-use super::store::{Incoming, Store, StoreError};
+use super::snapshot::{Source, build, compile, last_good};
+use super::store::{Store, StoreError};
 use crate::config::Config;
 
 /// Makes changes and knows what counts.
@@ -45,115 +45,6 @@ pub struct Registry {
 
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 8;
-
-/// What must hold for a change to be made (RFC 9110 §13.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Precondition {
-    /// Nothing.
-    #[default]
-    None,
-    /// The table's entity tag is one of these.
-    Match(Vec<String>),
-    /// There is no such table yet.
-    Absent,
-}
-
-/// What is asked for with a push.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// The table.
-    pub name: String,
-    /// What must hold.
-    pub precondition: Precondition,
-    /// Whether the new version counts at once.
-    pub activate: bool,
-    /// Only say what would happen.
-    pub dry_run: bool,
-    /// Who asks.
-    pub by: Option<String>,
-    /// What they say about it.
-    pub comment: Option<String>,
-}
-
-/// A version that was read and found right.
-#[derive(Debug)]
-pub struct Pushed {
-    table: Arc<Table>,
-    incoming: Incoming,
-}
-
-/// What a change does to a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// These versions count from now on.
-    Activate(Vec<(String, u64)>),
-    /// The table is gone.
-    Remove(String),
-}
-
-/// What became of a change of one table.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Changed {
-    /// The table.
-    pub table: String,
-    /// What it is for.
-    pub kind: Kind,
-    /// `active`: the version counts now. `stored`: it is kept and does not count. `unchanged`: there is nothing new in
-    /// it. `checked`: nothing was done, it was a dry run. `removed`: the table is gone.
-    pub state: &'static str,
-    /// The version this is about; for a dry run the one it would be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<u64>,
-    /// Entity tag of the table from now on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<String>,
-    /// The version that counted before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub previous: Option<u64>,
-    /// The revision of all tables from now on.
-    pub revision: u64,
-    /// What is different from the version that counted before.
-    pub rows: RowCounts,
-    /// What is odd but was done.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
-}
-
-/// How many rows there are, and how many are different.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RowCounts {
-    /// Rows of the version.
-    pub total: u64,
-    /// See [`Counts`].
-    #[serde(flatten)]
-    pub counts: Counts,
-}
-
-/// Why a change was not made. Everything is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError {
-    /// There is no such table or version, or it is of another kind.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// What was pushed is wrong.
-    #[error(transparent)]
-    Faults(#[from] Faults),
-    /// The table is not what the precondition says; its entity tag, if there is one.
-    #[error("the precondition does not hold; the table is at {}", .0.as_deref().unwrap_or("no version"))]
-    Precondition(Option<String>),
-    /// The upload cannot be read on.
-    #[error("the upload cannot be read: {0}")]
-    Input(io::Error),
-    /// It cannot be kept.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The other nodes cannot be told, or were faster.
-    #[error(transparent)]
-    Replica(#[from] ReplicaError),
-    /// Work on it has ended abnormally.
-    #[error("the change was given up: {0}")]
-    Died(String),
-}
 
 impl Registry {
     /// Loads what is in `store`. `tell` is given every snapshot but the first one.
@@ -176,7 +67,6 @@ impl Registry {
                 rows = table.table.len(),
                 "table loaded"
             );
-            report_wrong(name, table);
         }
         let (revision, _) = watch::channel(tables.manifest.revision);
         Ok(Self {
@@ -668,179 +558,6 @@ impl std::fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("store", &self.store)
             .finish_non_exhaustive()
-    }
-}
-
-/// The entity tag of a table: the version that counts.
-pub fn etag_of(entry: &Entry) -> Option<String> {
-    let active = entry.active()?;
-    let sha256 = active.sha256.to_string();
-    Some(format!(
-        "\"{}-{}\"",
-        active.number,
-        sha256.get(..16).unwrap_or_default()
-    ))
-}
-
-fn unchanged(name: &str, entry: &Entry, revision: u64) -> Changed {
-    Changed {
-        table: name.to_owned(),
-        kind: entry.kind,
-        state: "unchanged",
-        version: entry.active,
-        etag: etag_of(entry),
-        previous: entry.active,
-        revision,
-        rows: RowCounts::default(),
-        warnings: Vec::new(),
-    }
-}
-
-fn holds(precondition: &Precondition, entry: Option<&Entry>) -> Result<(), ChangeError> {
-    let etag = entry.and_then(etag_of);
-    let holds = match precondition {
-        Precondition::None => true,
-        Precondition::Absent => entry.is_none(),
-        Precondition::Match(tags) => tags.iter().any(|tag| match tag.as_str() {
-            "*" => entry.is_some(),
-            tag => Some(tag) == etag.as_deref(),
-        }),
-    };
-    match holds {
-        true => Ok(()),
-        false => Err(ChangeError::Precondition(etag)),
-    }
-}
-
-/// A snapshot for `manifest`: what has not changed comes from `before`, what was just read from `fresh`, the rest from
-/// the store.
-fn build(
-    store: &Store,
-    config: Arc<Config>,
-    before: &Tables,
-    manifest: Manifest,
-    fresh: &HashMap<Digest, Arc<Table>>,
-) -> Result<Tables, StoreError> {
-    let mut sources = BTreeMap::new();
-    for (name, entry) in &manifest.tables {
-        let Some(active) = entry.active() else {
-            continue;
-        };
-        let (number, sha256) = (active.number, active.sha256);
-        let same = before
-            .get(name)
-            .filter(|old| old.version == number && old.sha256 == sha256);
-        let source = match (same, fresh.get(&sha256)) {
-            (Some(same), _) => Source::Old(same.clone()),
-            (None, Some(table)) => Source::New(number, sha256, table.clone()),
-            (None, None) => Source::New(number, sha256, Arc::new(store.load(entry.kind, sha256)?)),
-        };
-        sources.insert(name.as_str().into(), source);
-    }
-    let mut tables = compile(sources, config, before, false);
-    tables.manifest = manifest;
-    Ok(tables)
-}
-
-/// Where a table of a snapshot comes from.
-enum Source {
-    /// It was in the one before.
-    Old(Arc<Compiled>),
-    /// Its number, name and rows.
-    New(u64, Digest, Arc<Table>),
-}
-
-impl Source {
-    fn table(&self) -> &Table {
-        match self {
-            Self::Old(compiled) => &compiled.table,
-            Self::New(.., table) => table,
-        }
-    }
-}
-
-/// Reads what rows mean: gateway sets first, which the others may name.
-fn compile(
-    sources: BTreeMap<Box<str>, Source>,
-    config: Arc<Config>,
-    before: &Tables,
-    is_other_config: bool,
-) -> Tables {
-    let sets = gateways::combined(
-        &config,
-        sources.values().map(Source::table),
-        Some(before.gateways()),
-    );
-    let names = |sets: &GatewaySets| {
-        sets.iter()
-            .map(|set| set.name().to_owned())
-            .collect::<Vec<_>>()
-    };
-    let is_other = is_other_config || names(&sets) != names(before.gateways());
-    let mut effective = Config::clone(&config);
-    Arc::make_mut(&mut effective.settings).gateways = sets;
-    let by_name = sources.into_iter().map(|(name, source)| {
-        let table = match source {
-            Source::Old(old) if !is_other => old,
-            Source::Old(old) => Arc::new(old.again(&effective)),
-            Source::New(number, sha256, table) => {
-                Arc::new(Compiled::new(number, sha256, table, &effective))
-            }
-        };
-        report_wrong(&name, &table);
-        (name, table)
-    });
-    Tables {
-        manifest: Manifest::new(),
-        by_name: by_name.collect(),
-        config: Arc::new(effective),
-        entry: before.entry,
-    }
-}
-
-/// What a node begins with: what counted last, and where that cannot be loaded the newest version that can.
-fn last_good(store: &Store, config: Arc<Config>, mut manifest: Manifest) -> Tables {
-    let mut sources = BTreeMap::new();
-    for (name, entry) in &mut manifest.tables {
-        let Some(active) = entry.active else { continue };
-        let others = entry
-            .versions
-            .iter()
-            .rev()
-            .filter(|version| version.number != active);
-        let loaded = entry.active().into_iter().chain(others).find_map(|version| {
-            let loaded = store.load(entry.kind, version.sha256);
-            let loaded = loaded.inspect_err(|error| {
-                error!(table = %name, version = version.number, %error, "a version of a table cannot be loaded");
-            });
-            Some((version.number, version.sha256, Arc::new(loaded.ok()?)))
-        });
-        entry.active = loaded.as_ref().map(|(number, ..)| *number);
-        if let Some((number, sha256, table)) = loaded {
-            sources.insert(name.as_str().into(), Source::New(number, sha256, table));
-        }
-    }
-    let nothing = Tables {
-        manifest: Manifest::new(),
-        by_name: BTreeMap::new(),
-        config: config.clone(),
-        entry: 0,
-    };
-    let mut tables = compile(sources, config, &nothing, false);
-    tables.manifest = manifest;
-    tables
-}
-
-/// Says what rows of a table cannot be carried out any more, the first of them.
-fn report_wrong(name: &str, table: &Compiled) {
-    let wrong = table.wrong().count();
-    if let Some((number, why)) = table.wrong().next() {
-        let row = table.table.rows().find(|row| row.value_number() == number);
-        let key = row.map(|row| row.key().into_owned()).unwrap_or_default();
-        warn!(
-            table = name,
-            wrong, key, why, "rows of a table cannot be carried out any more"
-        );
     }
 }
 
