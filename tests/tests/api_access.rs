@@ -67,6 +67,55 @@ fn tokens_are_good_for_their_scopes_and_refusals_are_written_down() -> Result<()
 }
 
 #[test]
+fn every_change_is_audited_and_every_refused_one() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = setup(&data)
+        .rules("[[gateways]]\nname = \"de\"\ngateway = [{ id = \"a\", uri = \"sip:192.0.2.1\" }]\n")
+        .start()?;
+    let send = |method: &str, path: &str, body: &str| {
+        let request = sigbox.http(method, &format!("/api/v1{path}"));
+        request.body("application/json", body).send()
+    };
+    send(
+        "POST",
+        "/bans",
+        "{\"source\":\"192.0.2.66\",\"seconds\":60}",
+    )?
+    .expect(201)?;
+    send("DELETE", "/bans/192.0.2.66", "")?.expect(204)?;
+    send("PUT", "/gateways/de/a", "{\"state\":\"disabled\"}")?.expect(200)?;
+    send("PUT", "/gateways/de/b", "{\"state\":\"disabled\"}")?.expect(404)?;
+    send("POST", "/releases", "{\"activate\":{\"rates\":1}}")?.expect(404)?;
+    send("DELETE", "/tables/rates", "")?.expect(404)?;
+    // Looking is no change, and a method that is not served is none either.
+    send("POST", "/explain", "{}")?;
+    send("POST", "/tables", "{}")?.expect(405)?;
+    let audit = sigbox.http("GET", "/api/v1/audit").send()?.expect(200)?;
+    let records = audit["records"].as_array().context("records")?;
+    let outcomes: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let outcome = record["outcome"].as_str().unwrap_or_default();
+            let outcome = outcome.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            format!("{}: {outcome}", record["what"].as_str().unwrap_or_default())
+        })
+        .collect();
+    ensure!(
+        outcomes
+            == [
+                "POST /api/v1/bans: done",
+                "DELETE /api/v1/bans/192.0.2.66: done",
+                "PUT /api/v1/gateways/de/a: done",
+                "PUT /api/v1/gateways/de/b: refused: 404",
+                "POST /api/v1/releases: refused: 404",
+                "DELETE /api/v1/tables/rates: refused: 404",
+            ],
+        "{audit}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_page_in_a_browser_cannot_use_an_open_api() -> Result<()> {
     let data = TempDir::new()?;
     let sigbox = setup(&data).start()?;

@@ -198,16 +198,14 @@ fn pushed_gateways_carry_calls_and_explanations_say_why() -> Result<()> {
     Ok(())
 }
 
-/// Half of the rows of two tables lead to one phone and half to the other; releases swap the halves in both at once. A
-/// call that looks into both must find one release in both.
+/// Two releases: in one the first table has a row for the number and the second has none, in the other it is the other way
+/// round. A call that saw one table of each release would find a row in neither, and be answered 503.
 #[test]
 fn a_release_of_two_tables_is_never_seen_in_part() -> Result<()> {
-    // The first table says for even numbers, the second for odd ones; either both say 410 or both say 411.
     let sigbox = Setup::new("nats://127.0.0.1:1")
         .rules("[[rule]]\nuser_prefix = \"1\"\naction = \"table\"\ntable = \"first\"\n")
         .rules("[[rule]]\naction = \"table\"\ntable = \"second\"\n")
         .start()?;
-    // `first` has a row for the number only in releases in which `second` has none.
     let put = |table: &str, csv: &str| {
         let path = format!("/api/v1/tables/{table}?kind=prefixes&activate=false");
         sigbox

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::problem::{self, Refusal};
 use super::{Api, Operation, Problem, ROUTES, Record};
 use crate::config::{Scope, Token};
 
@@ -131,22 +132,42 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     let operation = path
         .as_deref()
         .and_then(|path| find(request.method(), path));
+    // What is not in the list is not served.
     let Some(operation) = operation else {
-        return next.run(request).await;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        return problem::method_not_allowed(method, uri)
+            .await
+            .into_response();
     };
+    let what = format!("{} {}", request.method(), request.uri().path());
     match api
         .access
         .admit(request.headers(), request.method(), operation.scope)
     {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let response = next.run(request).await;
+            if let Some(outcome) = outcome(&response, operation.scope) {
+                api.audit.add(Record::done(&caller.0, what, outcome));
+            }
+            response
         }
         Err(problem) => {
-            let what = format!("{} {}", request.method(), request.uri().path());
             api.audit.add(Record::refused(what, &problem.summary()));
             problem.into_response()
         }
+    }
+}
+
+/// What the audit log says of an answer: every change that was refused, and those that were made and of which the handler
+/// has nothing more to say.
+fn outcome(response: &Response, scope: Scope) -> Option<String> {
+    let refusal = response.extensions().get::<Refusal>();
+    match (scope, refusal) {
+        (Scope::Read, _) => None,
+        (_, Some(Refusal(why))) => Some(format!("refused: {why}")),
+        (Scope::Gateways | Scope::Limits, None) => Some("done".to_owned()),
+        (Scope::Tables | Scope::Admin, None) => None,
     }
 }
 

@@ -100,11 +100,16 @@ impl Problem {
     }
 }
 
+/// Goes with the answer, for the audit log.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(pub(super) String);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self.0)).into_response();
+        response.extensions_mut().insert(Refusal(self.summary()));
         let value = header::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, value);
         if status == StatusCode::UNAUTHORIZED {

@@ -253,7 +253,7 @@ pub(super) async fn finish(
     asked: Asked,
     pushed: Result<Pushed, ChangeError>,
 ) -> Result<Response, Problem> {
-    let (name, by) = (asked.name.clone(), asked.by.clone().unwrap_or_default());
+    let by = asked.by.clone().unwrap_or_default();
     let result = match pushed {
         Ok(pushed) => api.tables.push(asked, pushed).await,
         Err(error) => Err(error),
@@ -271,17 +271,7 @@ pub(super) async fn finish(
                 (status, Json(changed)).into_response(),
             ))
         }
-        Err(error) => {
-            let problem = Problem::from(error);
-            let mut record = Record::done(
-                &by,
-                format!("{what} {name}"),
-                format!("refused: {}", problem.summary()),
-            );
-            record.table = Some(name);
-            api.audit.add(record);
-            Err(problem)
-        }
+        Err(error) => Err(error.into()),
     }
 }
 
