@@ -264,8 +264,13 @@ impl Core {
         let (mut env, _) = self.env(now, key, out);
         if invite && (timers.trying.is_zero() || reliable) {
             context.answer(&mut env, 100, None, b"");
-        } else if invite {
-            context.trying_at = Some(now + timers.trying);
+        } else {
+            let after = if invite {
+                timers.trying
+            } else {
+                timers.late_trying()
+            };
+            context.trying_at = Some(now + after);
         }
         match id {
             Some(id) => context.decide(&mut env, Class::of(request.method()), id, consulted),

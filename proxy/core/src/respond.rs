@@ -192,6 +192,7 @@ impl Context {
     /// Ends a non-INVITE transaction without a response (RFC 4320 §4.2: no 408).
     pub(crate) fn give_up_silently(&mut self, env: &mut Env<'_>) {
         self.phase = Phase::Done;
+        self.trying_at = None;
         self.record_finished(env, 408);
         if let Server::NonInvite(server) = &mut self.server {
             server.enter(

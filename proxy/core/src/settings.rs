@@ -137,6 +137,20 @@ pub struct Timers {
     pub trying: Duration,
 }
 
+impl Timers {
+    /// How long a request other than INVITE may go unanswered before 100 Trying is sent, and must not be answered with it
+    /// over UDP: until the Timer E of whoever sent it is set to T2 (RFC 4320 §4.1); 3.5 s by default.
+    pub(crate) fn late_trying(&self) -> Duration {
+        let mut interval = self.t1;
+        let mut after = interval;
+        while !interval.is_zero() && interval * 2 < self.t2 {
+            interval *= 2;
+            after += interval;
+        }
+        after
+    }
+}
+
 impl Default for Timers {
     fn default() -> Self {
         let t1 = Duration::from_millis(500);
