@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_contracts::{Prefix, Slug};
-use sigbox_core::{Listener, Settings, Transport};
+use sigbox_core::{Listener, Schedule, Settings, Transport};
 
 pub use bans::BanPolicy;
 pub use diagnostic::{Diagnostic, Report, Severity};
@@ -53,6 +53,8 @@ pub struct Config {
     pub nats: Nats,
     /// What goes into queries and what is accepted as an answer.
     pub exchange: Exchange,
+    /// The hours that rules name.
+    pub schedules: Vec<Arc<Schedule>>,
     /// The admin HTTP server.
     pub admin: Admin,
     /// Where the node keeps what must survive a restart; `None` keeps nothing.

@@ -9,16 +9,19 @@ mod compiled;
 mod gateways;
 mod registry;
 mod replica;
+mod schedules;
 mod snapshot;
 mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sigbox_core::{GatewaySets, RoutingTables, TableAnswer};
+use sigbox_core::{GatewaySets, RoutingTables, Settings, TableAnswer};
 use sigbox_tables::Manifest;
 
 use crate::config::Config;
+
+use schedules::Schedules;
 
 pub use change::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 pub use compiled::{Compiled, Found};
@@ -33,6 +36,8 @@ pub struct Tables {
     /// Which versions there are; those that count are the ones in here.
     pub manifest: Manifest,
     by_name: BTreeMap<Box<str>, Arc<Compiled>>,
+    /// What `[[schedule]]`s of the file are replaced by.
+    schedules: Schedules,
     /// What rows mean depends on it; its gateway sets are those of the file and of tables.
     config: Arc<Config>,
     /// The entry of the key-value bucket that the manifest came from; 0 when it came from the local disk.
@@ -45,11 +50,25 @@ impl Tables {
         &self.config.settings.gateways
     }
 
-    /// The configuration as it runs: with these tables, and with gateway sets of the file and of tables.
+    /// The configuration as it runs: with these tables, and with gateway sets and hours of the file and of tables.
     pub fn config(self: &Arc<Self>) -> Config {
-        let mut config = Config::clone(&self.config);
-        Arc::make_mut(&mut config.settings).tables = Some(self.clone());
-        config
+        let settings = self.settings(&self.config);
+        Config {
+            settings,
+            ..Config::clone(&self.config)
+        }
+    }
+
+    /// The settings of `config` with what tables add to them.
+    pub fn settings(self: &Arc<Self>, config: &Config) -> Arc<Settings> {
+        let mut settings = config.settings.clone();
+        let with_tables = Arc::make_mut(&mut settings);
+        if !self.schedules.is_empty() {
+            with_tables.rules = schedules::rules(config, &self.schedules);
+        }
+        with_tables.gateways = self.gateways().clone();
+        with_tables.tables = Some(self.clone());
+        settings
     }
 
     /// The version of `name` that counts.

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use e2e::{Phone, Setup, Sigbox};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A proxy that asks nobody: the table `rates` says where calls go, and without it they are refused.
 fn setup() -> Setup {
@@ -228,36 +229,131 @@ fn a_release_of_two_tables_is_never_seen_in_part() -> Result<()> {
     };
     release(1)?;
     let done = AtomicBool::new(false);
-    let releases = thread::scope(|scope| {
-        let calls = scope.spawn(|| -> Result<[u32; 2]> {
-            let alice = Phone::new("alice")?;
-            let mut seen = [0; 2];
+    let seen = thread::scope(|scope| {
+        let start = Instant::now();
+        let callers: Vec<_> = (0..PHONES)
+            .map(|phone| {
+                let first = start + EVERY / PHONES * phone;
+                let sigbox = &sigbox;
+                scope.spawn(move || refusals(sigbox, first))
+            })
+            .collect();
+        let releases = scope.spawn(|| {
+            let mut turns = 2..;
             while !done.load(Ordering::Relaxed) {
-                let answer = alice.call(sigbox.sip(), &sigbox.uri("1"))?.expect_final()?;
-                match answer.status() {
-                    Some(410) => seen[0] += 1,
-                    Some(411) => seen[1] += 1,
-                    // 503: neither table had it.
-                    other => anyhow::bail!("a mix of releases: {other:?}"),
-                }
+                release(turns.next().unwrap_or_default() % 2 + 1)?;
             }
-            Ok(seen)
+            anyhow::Ok(turns.start)
         });
-        let mut releases = 0;
-        let result = (0..300).try_for_each(|turn| {
-            releases += 1;
-            release(turn % 2 + 1).map(drop)
-        });
+        let mut seen = [0; 2];
+        let mut result = Ok(());
+        for caller in callers {
+            match caller.join() {
+                Ok(Ok(counts)) => (0..2).for_each(|at| seen[at] += counts[at]),
+                Ok(Err(error)) => result = Err(error),
+                Err(_) => result = Err(anyhow::anyhow!("a caller panicked")),
+            }
+        }
         done.store(true, Ordering::Relaxed);
-        let seen = calls
-            .join()
-            .map_err(|_| anyhow::anyhow!("the calls panicked"))??;
+        let releases = releases.join().map_err(|_| anyhow::anyhow!("panicked"))??;
+        let took = start.elapsed();
+        eprintln!("{seen:?} calls and {releases} releases in {took:.1?}");
         ensure!(
-            seen[0] > 20 && seen[1] > 20,
-            "too few calls to see anything: {seen:?}"
+            releases > 20,
+            "too few releases to see anything: {releases}"
         );
-        result.map(|()| releases)
+        result.map(|()| seen)
     })?;
-    ensure!(releases == 300);
+    ensure!(seen.iter().sum::<u32>() == PHONES * CALLS, "{seen:?}");
+    ensure!(
+        seen.iter().all(|count| *count > 20),
+        "too few of one: {seen:?}"
+    );
     Ok(())
+}
+
+/// 500 calls a second for four seconds.
+const PHONES: u32 = 4;
+const CALLS: u32 = 500;
+const EVERY: Duration = Duration::from_millis(8);
+
+/// Calls that one of two tables refuses, each with a status of its own: how many each did.
+fn refusals(sigbox: &Sigbox, first: Instant) -> Result<[u32; 2]> {
+    let alice = Phone::new("alice")?;
+    let mut seen = [0; 2];
+    for call in 0..CALLS {
+        thread::sleep((first + EVERY * call).saturating_duration_since(Instant::now()));
+        let answer = alice.call(sigbox.sip(), &sigbox.uri("1"))?.expect_final()?;
+        match answer.status() {
+            Some(410) => seen[0] += 1,
+            Some(411) => seen[1] += 1,
+            // 503: neither table had it.
+            other => anyhow::bail!("a mix of releases: {other:?}"),
+        }
+    }
+    Ok(seen)
+}
+
+#[test]
+fn pushed_hours_take_the_place_of_those_of_the_file() -> Result<()> {
+    let sigbox = Setup::new("nats://127.0.0.1:1")
+        .rules("[[schedule]]\nname = \"office hours\"\nweekly = \"mon-sun 00:00-24:00\"\n")
+        .rules("[[rule]]\nany = [{ schedule = \"office hours\" }]\naction = \"reject\"\nstatus = 410\n")
+        .rules("[[rule]]\naction = \"reject\"\nstatus = 411\n")
+        .start()?;
+    let alice = Phone::new("alice")?;
+    let is_refused = |status| {
+        let call = alice.call(sigbox.sip(), &sigbox.uri("1"))?;
+        call.expect(status).map(drop)
+    };
+    let push = |rows: Value| {
+        sigbox
+            .http("PUT", "/api/v1/tables/hours?kind=schedules")
+            .body("application/json", rows.to_string())
+            .send()
+    };
+    is_refused(410)?;
+    let other = json!([{"name": "shop", "weekly": "sat 10:00-14:00"}]);
+    let changed = push(other)?.expect(201)?;
+    ensure!(
+        changed["warnings"][0].to_string().contains("shop"),
+        "{changed}"
+    );
+    is_refused(410)?;
+    let closed = json!([{"name": "office hours", "time_zone": "Europe/Berlin", "dates": "1999-12-31",
+        "holidays": {"Christmas": ["12-25..12-26"]}, "exceptions": ["2026-12-24 09:00-12:00"]}]);
+    push(closed)?.expect(200)?;
+    is_refused(411)?;
+    for (field, value, pointer) in [
+        ("time_zone", json!("Berlin"), "/time_zone"),
+        (
+            "weekly",
+            json!(["mon 08:00-18:00", "mon 8-18"]),
+            "/weekly/1",
+        ),
+        ("dates", json!(3), "/dates"),
+        (
+            "holidays",
+            json!({"Easter": "2026-13-01"}),
+            "/holidays/Easter",
+        ),
+        ("exceptions", json!("2026-12-24"), "/exceptions"),
+        ("weekyl", json!("mon 08:00-18:00"), "/weekyl"),
+    ] {
+        let problem = push(json!([{"name": "office hours", field: value}]))?.expect(422)?;
+        ensure!(problem["errors"][0]["pointer"] == pointer, "{problem}");
+    }
+    is_refused(411)?;
+    // In CSV a list is JSON.
+    let csv =
+        "name,weekly\noffice hours,\"[\"\"mon-fri 00:00-24:00\"\",\"\"sat-sun 00:00-24:00\"\"]\"\n";
+    sigbox.push_csv("hours", "schedules", csv)?;
+    is_refused(410)?;
+    push(json!([{"name": "office hours", "dates": "1999-12-31"}]))?.expect(200)?;
+    is_refused(411)?;
+    sigbox
+        .http("DELETE", "/api/v1/tables/hours")
+        .send()?
+        .expect(200)?;
+    is_refused(410)
 }

@@ -114,9 +114,9 @@ fn printable(field: &str, text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Names that rules and metrics use are slugs.
+/// Names that metrics use are slugs.
 fn slug_where_needed(kind: Kind, field: &str, text: &str) -> Result<(), Wrong> {
-    if !matches!(kind, Kind::Gateways | Kind::Schedules) {
+    if kind != Kind::Gateways {
         return Ok(());
     }
     Slug::new(text).map(drop).map_err(|error| {
@@ -136,6 +136,8 @@ enum Must {
     Truth,
     Object,
     List,
+    /// One text or a list of them.
+    Texts,
 }
 
 /// Fields with a meaning to sigbox, beside the key; whether they must be there.
@@ -163,7 +165,14 @@ fn fields_of(kind: Kind) -> &'static [(&'static str, Must, bool)] {
             ("enabled", Must::Truth, false),
         ],
         Kind::Users => &[("realm", Must::Text, false), ("ha1", Must::Object, false)],
-        Kind::Schedules | Kind::Kv => &[],
+        Kind::Schedules => &[
+            ("time_zone", Must::Text, false),
+            ("weekly", Must::Texts, false),
+            ("dates", Must::Texts, false),
+            ("holidays", Must::Object, false),
+            ("exceptions", Must::Texts, false),
+        ],
+        Kind::Kv => &[],
     }
 }
 
@@ -184,6 +193,7 @@ pub(crate) fn check(kind: Kind, row: &Fields) -> Result<(), Wrong> {
             Must::Truth => (value.is_boolean(), "true or false"),
             Must::Object => (value.is_object(), "an object"),
             Must::List => (value.is_array(), "a list"),
+            Must::Texts => (is_texts(value), "text or a list of texts"),
         };
         if !right {
             let code = match value {
@@ -198,6 +208,11 @@ pub(crate) fn check(kind: Kind, row: &Fields) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+fn is_texts(value: &Value) -> bool {
+    let all_texts = |list: &Vec<Value>| list.iter().all(Value::is_string);
+    value.is_string() || value.as_array().is_some_and(all_texts)
 }
 
 fn is_sip(text: &str) -> bool {
@@ -234,6 +249,7 @@ pub(crate) fn cell(kind: Kind, name: &str, text: &str) -> Result<Option<Value>, 
             _ => return bad("true or false"),
         },
         Some(Must::Object | Must::List) => json()?,
+        Some(Must::Texts) if text.starts_with('[') => json()?,
         _ if STRUCTURED.contains(&name) => json()?,
         _ => text.into(),
     }))

@@ -82,7 +82,7 @@ pub use rules::{
     Action, Ask, Cached, Condition, DomainMatch, Facts, Found, HeaderMatch, Part, Rule, Rules,
     TextMatch, UriMatch,
 };
-pub use schedule::{Dated, Days, HoursError, Schedule, Span, Weekly};
+pub use schedule::{Dated, Days, Exception, HoursError, Schedule, Span, Weekly};
 pub use settings::{
     DecisionSettings, Limits, Listener, Records, Redirects, Role, Settings, Timers,
 };

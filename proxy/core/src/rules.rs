@@ -19,6 +19,7 @@ use crate::limits::RateLimit;
 use crate::plan::Plan;
 use crate::request_key::KeyTemplate;
 use crate::routing_tables::TableLookup;
+use crate::schedule::Schedule;
 
 pub use condition::{Condition, DomainMatch, HeaderMatch, Part, TextMatch, UriMatch};
 pub use facts::Facts;
@@ -101,6 +102,15 @@ impl Action {
 }
 
 impl Rules {
+    /// The same rules with other hours where `instead` has some.
+    pub fn rescheduled(&self, instead: &dyn Fn(&Arc<Schedule>) -> Option<Arc<Schedule>>) -> Self {
+        let mut rules = self.clone();
+        for rule in rules.before.iter_mut().chain(&mut rules.fallback) {
+            rule.condition.reschedule(instead);
+        }
+        rules
+    }
+
     /// Whether every request needs the deciders of the configured tenant: no rule decides one before
     /// they are asked, or asks others, or routes one when nobody decided.
     pub fn need_deciders(&self) -> bool {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
-pub use hours::{Dated, Days, HoursError, Span, Weekly};
+pub use hours::{Dated, Days, Exception, HoursError, Span, Weekly};
 
 /// When something is open.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct Schedule {
     pub dates: Vec<Dated>,
     /// Closed on these days, whatever `weekly` and `dates` say; each with its name.
     pub holidays: Vec<(Box<str>, Days)>,
-    /// The hours of these days, whatever the others say; no span is closed.
-    pub exceptions: Vec<(Days, Option<Span>)>,
+    /// The hours of these days, whatever the others say.
+    pub exceptions: Vec<Exception>,
 }
 
 impl Schedule {
@@ -76,10 +76,10 @@ impl Schedule {
         let mut exceptions = self
             .exceptions
             .iter()
-            .filter(|(days, _)| days.contain(date))
+            .filter(|exception| exception.days.contain(date))
             .peekable();
         if exceptions.peek().is_some() {
-            return exceptions.any(|(_, span)| span.as_ref().is_some_and(&does));
+            return exceptions.any(|exception| exception.span.as_ref().is_some_and(&does));
         }
         if self.holidays.iter().any(|(_, days)| days.contain(date)) {
             return false;
@@ -195,12 +195,10 @@ mod tests {
             ("Easter Monday".into(), "2026-04-06".parse().unwrap()),
             ("Christmas Eve".into(), "12-24".parse().unwrap()),
         ];
-        let morning = (
-            "2026-12-24".parse().unwrap(),
-            Some("09:00-12:00".parse().unwrap()),
-        );
-        let closed = ("2026-12-30".parse().unwrap(), None);
-        office.exceptions = vec![morning, closed];
+        office.exceptions = vec![
+            "2026-12-24 09:00-12:00".parse().unwrap(),
+            "2026-12-30 closed".parse().unwrap(),
+        ];
         office.dates = vec!["2026-12-19 10:00-14:00".parse().unwrap()];
         let times = [
             // Easter Monday, and the same date a year later, a Tuesday.

@@ -169,6 +169,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         listen,
         nats: nats?,
         exchange,
+        schedules,
         admin: admin?,
         data_dir: sections::data_dir(&data),
         tables: sections::tables(&tables),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use sigbox_core::{Dated, Days, Schedule, Span, Weekly};
+use sigbox_core::{Dated, Days, Exception, Schedule, Weekly};
 use toml::de::DeValue;
 
 use super::reader::Section;
@@ -33,7 +33,10 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Arc<Schedule>> {
             section.list("weekly", hours::<Weekly>),
             section.list("dates", hours::<Dated>),
         );
-        let (holidays, exceptions) = (holidays(&section), section.list("exceptions", exception));
+        let (holidays, exceptions) = (
+            holidays(&section),
+            section.list("exceptions", hours::<Exception>),
+        );
         if let (Some(name), Some(zone)) = (name, zone) {
             schedules.push(Arc::new(Schedule {
                 name: name.into(),
@@ -101,22 +104,6 @@ fn time_zone(value: Value<'_>) -> Option<TimeZone> {
 fn hours<T: std::str::FromStr<Err = sigbox_core::HoursError>>(value: Value<'_>) -> Option<T> {
     value.parsed("days and hours", None, |text| {
         text.parse::<T>().map_err(|error| error.to_string())
-    })
-}
-
-/// `2026-12-24 09:00-12:00`, `2026-12-31 closed`.
-fn exception(value: Value<'_>) -> Option<(Days, Option<Span>)> {
-    let help = "such as \"2026-12-24 09:00-12:00\" or \"12-31 closed\"";
-    value.parsed("days and hours", Some(help), |text| {
-        let (days, hours) = text
-            .split_once(' ')
-            .ok_or_else(|| "there are no hours behind the days".to_owned())?;
-        let days = days.parse().map_err(|error| format!("{error}"))?;
-        let hours = match hours.trim() {
-            "closed" => None,
-            hours => Some(hours.parse().map_err(|error| format!("{error}"))?),
-        };
-        Ok((days, hours))
     })
 }
 

@@ -57,10 +57,7 @@ fn cause_of(outcome: Outcome) -> Option<&'static str> {
 
 /// The core's settings. It records decisions for the log too, when that shows them.
 pub(super) fn core_settings(config: &Config, tables: &Arc<Tables>) -> Arc<Settings> {
-    let mut settings = config.settings.clone();
-    let with_tables = Arc::make_mut(&mut settings);
-    with_tables.gateways = tables.gateways().clone();
-    with_tables.tables = Some(tables.clone());
+    let mut settings = tables.settings(config);
     if tracing::enabled!(tracing::Level::DEBUG) {
         Arc::make_mut(&mut settings).records.decisions = true;
     }

@@ -6,7 +6,7 @@ use sigbox_core::Plan;
 use sigbox_tables::file::Digest;
 use sigbox_tables::{Fields, Kind, Table, decision_of};
 
-use super::gateways;
+use super::{gateways, schedules};
 use crate::config::Config;
 use crate::decision::{Parsed, PlanContext, plan_of};
 
@@ -126,7 +126,8 @@ pub(super) fn check(kind: Kind, row: &Fields, config: &Config) -> Result<(), (St
         Kind::Prefixes | Kind::Numbers => {}
         // Any id: it is no part of what is checked.
         Kind::Gateways => return gateways::definition("id", row, config).map(drop),
-        Kind::Schedules | Kind::Users | Kind::Kv => return Ok(()),
+        Kind::Schedules => return schedules::definition("name", row).map(drop),
+        Kind::Users | Kind::Kv => return Ok(()),
     }
     let read = decision_of(row, &config.exchange.limits());
     match read.map_err(|invalid| (invalid.pointer, invalid.detail))? {

@@ -22,10 +22,10 @@ use super::Tables;
 use super::change::{
     Asked, Change, ChangeError, Changed, Precondition, Pushed, RowCounts, etag_of, holds, unchanged,
 };
-use super::compiled;
 use super::replica::{Replica, ReplicaError};
 use super::snapshot::{Source, build, compile, last_good};
 use super::store::{Store, StoreError};
+use super::{compiled, schedules};
 use crate::config::Config;
 
 /// Makes changes and knows what counts.
@@ -482,6 +482,7 @@ impl Registry {
         self.take(Tables {
             manifest: before.manifest.clone(),
             by_name: before.by_name.clone(),
+            schedules: before.schedules.clone(),
             config: before.config.clone(),
             entry,
         });
@@ -535,6 +536,10 @@ impl Registry {
         let problems = compiled::problems(table, &before.config).into_iter();
         warnings
             .extend(problems.map(|why| format!("rows route nothing until this is mended: {why}")));
+        let unnamed = schedules::unnamed(table, &before.config);
+        warnings.extend(unnamed.into_iter().take(5).map(|name| {
+            format!("no rule can name {name:?}: the file has no `[[schedule]]` of that name")
+        }));
         if table.is_empty() {
             warnings.push("the table is empty".to_owned());
         }

@@ -10,8 +10,8 @@ use tracing::{error, warn};
 
 use super::Tables;
 use super::compiled::Compiled;
-use super::gateways;
 use super::store::{Store, StoreError};
+use super::{gateways, schedules};
 use crate::config::Config;
 
 /// A snapshot for `manifest`: what has not changed comes from `before`, what was just read from `fresh`, the rest from
@@ -81,6 +81,7 @@ pub(super) fn compile(
     let is_other = is_other_config || names(&sets) != names(before.gateways());
     let mut effective = Config::clone(&config);
     Arc::make_mut(&mut effective.settings).gateways = sets;
+    let schedules = schedules::of(sources.values().map(Source::table));
     let by_name = sources.into_iter().map(|(name, source)| {
         let table = match source {
             Source::Old(old) if !is_other => old,
@@ -95,6 +96,7 @@ pub(super) fn compile(
     Tables {
         manifest: Manifest::new(),
         by_name: by_name.collect(),
+        schedules,
         config: Arc::new(effective),
         entry: before.entry,
     }
@@ -125,6 +127,7 @@ pub(super) fn last_good(store: &Store, config: Arc<Config>, mut manifest: Manife
     let nothing = Tables {
         manifest: Manifest::new(),
         by_name: BTreeMap::new(),
+        schedules: HashMap::new(),
         config: config.clone(),
         entry: 0,
     };

@@ -300,6 +300,17 @@ impl Condition {
         (!one_of(&self.domains, |domain| domain_matches(domain, uri.host))).then_some(Part::Domain)
     }
 
+    /// With other hours where `instead` has some.
+    pub(super) fn reschedule(&mut self, instead: &dyn Fn(&Arc<Schedule>) -> Option<Arc<Schedule>>) {
+        for schedule in &mut self.schedules {
+            if let Some(other) = instead(schedule) {
+                *schedule = other;
+            }
+        }
+        let inner = self.any.iter_mut().chain(&mut self.not);
+        inner.for_each(|condition| condition.reschedule(instead));
+    }
+
     /// Whether it holds for every request.
     pub fn is_empty(&self) -> bool {
         self.causes.is_empty()

@@ -27,6 +27,9 @@ pub enum HoursError {
     /// Not a time of the day.
     #[error("`{0}` is not a time from 00:00 to 24:00")]
     Time(String),
+    /// An exception without hours.
+    #[error("there are no hours behind the days")]
+    NoHours,
     /// Nothing is between them.
     #[error("it ends when it begins; the whole day is 00:00-24:00")]
     Empty,
@@ -192,6 +195,31 @@ pub struct Dated {
     pub days: Days,
     /// The hours.
     pub span: Span,
+}
+
+/// What holds on days of the calendar whatever else is said about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// The days.
+    pub days: Days,
+    /// The hours; closed without.
+    pub span: Option<Span>,
+}
+
+impl FromStr for Exception {
+    type Err = HoursError;
+
+    /// `2026-12-24 09:00-12:00`, `12-31 closed`.
+    fn from_str(text: &str) -> Result<Self, HoursError> {
+        let (days, hours) = text.trim().split_once(' ').ok_or(HoursError::NoHours)?;
+        Ok(Self {
+            days: days.parse()?,
+            span: match hours.trim() {
+                "closed" => None,
+                hours => Some(hours.parse()?),
+            },
+        })
+    }
 }
 
 impl FromStr for Dated {
