@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::{NatsServer, Setup, Sigbox, poll};
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,6 +37,12 @@ impl Node {
 fn wait_for_revision(sigbox: &Sigbox, revision: u64) -> Result<()> {
     let path = format!("/api/v1/status?min_version={revision}&wait=8s");
     sigbox.http("GET", &path).send()?.expect(200).map(drop)
+}
+
+fn wait_for_rows(sigbox: &Sigbox, expected: &str) -> Result<()> {
+    poll::until("the rows of the others", || {
+        Ok((rows(sigbox)? == expected).then_some(()))
+    })
 }
 
 fn rows(sigbox: &Sigbox) -> Result<String> {
@@ -188,4 +195,27 @@ fn a_bucket_that_is_lost_is_filled_again_from_a_node() -> Result<()> {
     wait_for_revision(&b, 1)?;
     ensure!(rows(&b)? == "{\"prefix\":\"1\"}\n");
     Ok(())
+}
+
+/// Two nodes that change tables in the same instant can lose a version that counts.
+#[test]
+fn a_version_that_is_lost_is_put_there_again_by_a_node_that_has_it() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let (first, second) = (Node::new("a", &nats)?, Node::new("b", &nats)?);
+    let a = first.start()?;
+    push(&a, "1")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let client = async_nats::connect(nats.url()).await?;
+        let context = async_nats::jetstream::new(client);
+        let objects = context.get_object_store("sigbox_tables").await?;
+        let mut versions = objects.list().await?;
+        let version = versions.next().await.context("no version")??;
+        objects.delete(version.name).await?;
+        anyhow::Ok(())
+    })?;
+    let b = second.start()?;
+    wait_for_rows(&b, "{\"prefix\":\"1\"}\n")
 }

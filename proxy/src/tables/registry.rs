@@ -16,7 +16,7 @@ use sigbox_tables::{
 };
 use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::Tables;
 use super::change::{
@@ -415,6 +415,26 @@ impl Registry {
             result
         });
         done.await.map_err(died)?
+    }
+
+    /// Puts versions that count, and that the object store has lost, there again. It loses one when two nodes change
+    /// tables in the same instant, and one drops the version that the other has just found to be there.
+    pub(super) async fn mend(self: &Arc<Self>) {
+        let registry = self.clone();
+        let mended = spawn_blocking(move || {
+            let Some(replica) = &registry.replica else {
+                return Ok(());
+            };
+            let tables = registry.tables();
+            let active = tables.manifest.tables.values().filter_map(Entry::active);
+            let mut held = active.filter(|version| registry.store.has(version.sha256));
+            held.try_for_each(|version| replica.upload(&registry.store, version.sha256))
+        });
+        match mended.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "cannot see whether the others can have all versions"),
+            Err(error) => error!(%error, "looking after versions failed"),
+        }
     }
 
     /// Why this node does not run with what the others have.

@@ -18,6 +18,7 @@ use futures_util::StreamExt as _;
 use sigbox_tables::Manifest;
 use sigbox_tables::file::Digest;
 use sigbox_tables::replicated::{self, Applied, GONE_S, HEARTBEAT_S, MANIFEST, Role};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -174,12 +175,18 @@ impl Replica {
         let name = sha256.to_string();
         let copy = store.copy(sha256)?;
         let copied = self.wait(async {
-            let mut object = objects.get(&name).await.map_err(refused)?;
+            let got = within(async { objects.get(&name).await.map_err(refused) });
+            let mut object = got.await?;
             let mut file = tokio::fs::File::from_std(copy.file().map_err(refused)?);
-            tokio::io::copy(&mut object, &mut file)
-                .await
-                .map_err(refused)?;
-            file.sync_all().await.map_err(refused)
+            let mut part = vec![0; 1 << 16];
+            // However large it is, some of it comes all the time.
+            loop {
+                let read = within(async { object.read(&mut part).await.map_err(refused) });
+                match read.await? {
+                    0 => return file.sync_all().await.map_err(refused),
+                    read => file.write_all(&part[..read]).await.map_err(refused)?,
+                }
+            }
         });
         copied?;
         Ok(store.adopt(copy)?)
@@ -255,11 +262,13 @@ impl Replica {
             .await
             .map_err(|error| text(&error))?;
         *self.buckets.lock().unwrap_or_else(PoisonError::into_inner) = Some(buckets.clone());
-        // A bucket that was made anew counts from the beginning again.
-        registry.join().await.map_err(|error| text(&error))?;
-        info!(bucket, "tables are replicated");
         *is_reported = false;
+        let mut has_joined = self.take_over(registry, false).await;
+        if has_joined {
+            info!(bucket, "tables are replicated");
+        }
         let mut beat = tokio::time::interval(Duration::from_secs(HEARTBEAT_S));
+        let mut again = tokio::time::interval(PAUSE);
         let mut revisions = registry.revisions();
         loop {
             tokio::select! {
@@ -267,25 +276,47 @@ impl Replica {
                     None => return Err("the watch ended".to_owned()),
                     Some(Err(error)) => return Err(text(&error)),
                     Some(Ok(entry)) if entry.key == MANIFEST => {
-                        if let Err(error) = registry.catch_up().await {
-                            warn!(%error, "the tables of the others cannot be taken over");
+                        if has_joined {
+                            self.take_over(registry, true).await;
                         }
                         self.say(&buckets.kv, registry).await;
                     }
-                    Some(Ok(entry)) => self.heard(entry),
-                },
-                _ = beat.tick() => {
-                    if registry.behind().is_some()
-                        && let Err(error) = registry.catch_up().await
-                    {
-                        warn!(%error, "the tables of the others can still not be taken over");
+                    // Somebody lacks what may be here.
+                    Some(Ok(entry)) => if self.heard(entry) {
+                        registry.mend().await;
                     }
+                },
+                _ = again.tick(), if registry.behind().is_some() => {
+                    let is_here = self.take_over(registry, has_joined).await;
+                    if is_here && !has_joined {
+                        info!(bucket, "tables are replicated");
+                    }
+                    has_joined |= is_here;
+                }
+                _ = beat.tick() => {
+                    registry.mend().await;
                     self.say(&buckets.kv, registry).await;
                     self.miss();
                 }
                 Ok(()) = revisions.changed() => self.say(&buckets.kv, registry).await,
             }
         }
+    }
+
+    /// Takes over what the others have, all of it or what they changed since; whether that is here now.
+    async fn take_over(&self, registry: &Arc<Registry>, has_joined: bool) -> bool {
+        let before = registry.behind();
+        let taken = match has_joined {
+            true => registry.catch_up().await,
+            // A bucket that was made anew counts from the beginning again.
+            false => registry.join().await,
+        };
+        if let Err(error) = &taken
+            && before != registry.behind()
+        {
+            warn!(%error, "the tables of the others cannot be taken over, trying again");
+        }
+        taken.is_ok()
     }
 
     /// Says what this node has applied.
@@ -304,9 +335,11 @@ impl Replica {
         }
     }
 
-    fn heard(&self, entry: kv::Entry) {
+    /// Whether somebody cannot take over what the others have.
+    fn heard(&self, entry: kv::Entry) -> bool {
         let applied = serde_json::from_slice::<Applied>(&entry.value).ok();
         let applied = applied.filter(|_| entry.operation == kv::Operation::Put);
+        let is_behind = applied.as_ref().is_some_and(|said| said.error.is_some());
         self.members.send_modify(|members| match applied {
             Some(applied) => {
                 members.insert(entry.key, applied);
@@ -315,6 +348,7 @@ impl Replica {
                 members.remove(&entry.key);
             }
         });
+        is_behind
     }
 
     /// Forgets who was not heard of for long.
