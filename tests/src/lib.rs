@@ -1,4 +1,4 @@
-//! End-to-end tests: the real binary, real sockets, a real nats-server, SIPp.
+//! End-to-end tests: the real binary, real sockets, a real nats-server, SIPp, PostgreSQL.
 //!
 //! The library is what the tests in `tests/` are written with. It shares no code with the product: [`Message`] reads what
 //! is on the wire with its own eyes, [`FakeDecider`] speaks NATS and JSON by hand. Everything binds a free port on
@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod nats;
 pub mod phone;
 pub mod poll;
+pub mod postgres;
 pub mod process;
 pub mod samples;
 pub mod sigbox;
@@ -30,6 +31,7 @@ pub use message::Message;
 pub use metrics::Metrics;
 pub use nats::NatsServer;
 pub use phone::Phone;
+pub use postgres::Postgres;
 pub use process::Process;
 pub use sigbox::{Setup, Sigbox};
 pub use sipp::{Sipp, SippResult};

@@ -39,50 +39,73 @@ fn compose_yaml_fits_the_compose_specification() -> Result<()> {
 #[test]
 fn images_are_built_in_stages_and_run_without_root() -> Result<()> {
     for (name, service) in built_services(&compose()?)? {
-        let dockerfile = dockerfile(&service)?;
-        let stages = dockerfile
-            .lines()
-            .filter(|line| line.starts_with("FROM "))
-            .count();
-        assert_eq!(stages, 2, "{name}");
-        let user = dockerfile
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("USER "));
-        assert!(
-            user.is_some_and(|user| user != "root" && user != "0"),
-            "{name} runs as {user:?}"
-        );
-        let command = dockerfile
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("CMD "))
-            .context("CMD")?;
-        let command: Vec<String> = serde_json::from_str(command)?;
+        let path = service["build"]["dockerfile"].as_str();
+        let command = image_command(&name, path.context("build.dockerfile")?)?;
         assert_eq!(
             command,
             words(&service["command"])?,
             "{name}: the image alone runs what compose runs"
         );
-        for source in dockerfile
-            .lines()
-            .filter_map(|line| line.strip_prefix("COPY "))
-        {
-            let mut words = source
-                .split(' ')
-                .filter(|word| !word.starts_with("--"))
-                .collect::<Vec<_>>();
-            words.pop();
-            let is_from_a_stage = source.starts_with("--from=");
-            for word in words {
-                ensure!(
-                    is_from_a_stage || repository().join(word).exists(),
-                    "{name} copies {word}, which does not exist"
-                );
-            }
+    }
+    Ok(())
+}
+
+#[test]
+fn images_of_samples_that_compose_does_not_run_are_like_those_that_it_does() -> Result<()> {
+    for name in ["carrier-rust", "carrier-node", "portability-sql"] {
+        let command = image_command(name, &format!("deciders/{name}/Dockerfile"))?;
+        let program = match command.first().map(String::as_str) {
+            Some("node") => command.get(1).map(String::as_str),
+            program => program,
+        };
+        let program = program.with_context(|| format!("{name} runs {command:?}"))?;
+        match program.strip_prefix("/app/") {
+            Some(script) => assert!(repository().join(script).is_file(), "{name}: {script}"),
+            None => assert_eq!(program, name),
         }
     }
     Ok(())
+}
+
+/// What an image runs, after a look at how it is made: in two stages, without root, from files that exist.
+fn image_command(name: &str, path: &str) -> Result<Vec<String>> {
+    let dockerfile = dockerfile(path)?;
+    let stages = dockerfile
+        .lines()
+        .filter(|line| line.starts_with("FROM "))
+        .count();
+    assert_eq!(stages, 2, "{name}");
+    let user = dockerfile
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("USER "));
+    assert!(
+        user.is_some_and(|user| user != "root" && user != "0"),
+        "{name} runs as {user:?}"
+    );
+    for source in dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+    {
+        let mut words = source
+            .split(' ')
+            .filter(|word| !word.starts_with("--"))
+            .collect::<Vec<_>>();
+        words.pop();
+        let is_from_a_stage = source.starts_with("--from=");
+        for word in words {
+            ensure!(
+                is_from_a_stage || repository().join(word).exists(),
+                "{name} copies {word}, which does not exist"
+            );
+        }
+    }
+    let command = dockerfile
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("CMD "))
+        .context("CMD")?;
+    Ok(serde_json::from_str(command)?)
 }
 
 #[test]
@@ -214,10 +237,7 @@ fn built_services(compose: &Value) -> Result<Vec<(String, Value)>> {
     Ok(built)
 }
 
-fn dockerfile(service: &Value) -> Result<String> {
-    let path = service["build"]["dockerfile"]
-        .as_str()
-        .context("build.dockerfile")?;
+fn dockerfile(path: &str) -> Result<String> {
     let text = fs::read_to_string(repository().join(path)).with_context(|| path.to_owned())?;
     Ok(text.replace("\\\n", " "))
 }

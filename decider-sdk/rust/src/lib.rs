@@ -26,6 +26,7 @@
 //! - Handlers return an [`Answer`], a [`Decision`], or a `Result` of one; see [`IntoReply`]. An error or a panic becomes
 //!   NATS service error 500 and the proxy applies its local rules.
 //! - [`Call::remaining`], [`Call::cancelled`] and [`Call::extend`] are the time a handler has.
+//! - [`Dialled`] is the telephone number of a call, and its portability.
 //! - [`Tables`] are what operators push to the proxies: rates, numbers, anything by a key.
 //! - [`testing::Harness`] asks a decider without NATS.
 //! - Logs are `tracing` events; the program chooses the subscriber.
@@ -35,6 +36,7 @@ mod call;
 mod connection;
 mod counters;
 mod decider;
+mod dialled;
 mod envelope;
 mod error;
 mod handler;
@@ -57,6 +59,7 @@ pub use async_nats;
 pub use call::{Call, ExtendError, UriExt};
 pub use counters::Counts;
 pub use decider::Decider;
+pub use dialled::{Dialled, NoRoutingNumber, RoutingNumber};
 pub use error::Error;
 pub use handler::{Failure, IntoReply};
 pub use lifetime::Withdrawn;
