@@ -1,9 +1,11 @@
-//! The admin HTTP server: health, readiness, metrics, and the API of [`crate::api`].
+//! The admin HTTP server: health, readiness, metrics, and the API of [`crate::api`]; over TLS where there are
+//! certificates for it.
 //!
 //! It runs on one small runtime of its own, away from the shards: nothing an HTTP client does can
 //! slow a call down. The same runtime is there for other work that must not be done on a shard,
 //! such as name lookups.
 
+mod connection;
 mod health;
 mod server;
 
@@ -17,9 +19,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+pub(crate) use connection::Peer;
 pub use health::{Health, Readiness};
 
 use crate::metrics::Metrics;
+use crate::tls::Certificates;
+
+/// What the server speaks, for ALPN (RFC 7301).
+pub const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// The running server and its runtime. Dropping it stops both.
 #[derive(Debug)]
@@ -40,15 +47,16 @@ impl Admin {
         health: Arc<Health>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
-        Self::start_with(listen, health, metrics, Router::new())
+        Self::start_with(listen, None, health, metrics, Router::new())
     }
 
-    /// The same, serving `api` besides.
+    /// The same, serving `api` besides, and all of it over TLS when there are `certificates`.
     ///
     /// # Errors
     /// As [`Admin::start`].
     pub fn start_with(
         listen: SocketAddr,
+        certificates: Option<Arc<Certificates>>,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
         api: Router,
@@ -75,7 +83,7 @@ impl Admin {
                         }
                     };
                     tokio::select! {
-                        () = server::serve(socket, health, metrics, api) => {}
+                        () = server::serve(socket, certificates, health, metrics, api) => {}
                         _ = stopped => {}
                     }
                 });

@@ -7,6 +7,7 @@ mod demo;
 mod interrupt;
 mod print;
 mod run;
+mod secure;
 mod simulate;
 mod state;
 mod tables;

@@ -186,8 +186,45 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Whether a node without NATS counts as ready.
     pub ready_without_nats: bool,
-    /// Who may ask for what; everybody who reaches it for everything when there are none.
+    /// Its certificates; without any it speaks plain HTTP.
+    pub tls: Option<crate::tls::Files>,
+    /// Who may ask for what; everybody who reaches it for everything when there are neither these nor clients.
     pub tokens: Vec<Token>,
+    /// Who may ask for what by the certificate they show.
+    pub clients: Vec<Client>,
+}
+
+/// `[[admin.client]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Who it is, as in the audit log.
+    pub name: Box<str>,
+    /// What their certificate says.
+    pub names: Named,
+    /// What it is good for.
+    pub scopes: Vec<Scope>,
+}
+
+/// The name by which a certificate is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A DNS name among its subject alternative names, in lower case; a wildcard is a name like another.
+    Dns(Box<str>),
+    /// A URI among them, exactly.
+    Uri(Box<str>),
+    /// The only common name of its subject, exactly.
+    CommonName(Box<str>),
+}
+
+impl Named {
+    /// Whether `identity` has this name.
+    pub fn is(&self, identity: &crate::tls::Identity) -> bool {
+        match self {
+            Self::Dns(name) => identity.dns.iter().any(|dns| **dns == **name),
+            Self::Uri(name) => identity.uris.iter().any(|uri| **uri == **name),
+            Self::CommonName(name) => identity.common_name.as_deref() == Some(name),
+        }
+    }
 }
 
 /// `[[admin.token]]`
@@ -201,7 +238,7 @@ pub struct Token {
     pub scopes: Vec<Scope>,
 }
 
-/// What a token is good for.
+/// What a token or a certificate is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// To look at everything.

@@ -18,3 +18,4 @@ pub mod node;
 pub mod phone;
 pub mod shard;
 pub mod tables;
+pub mod tls;

@@ -10,6 +10,7 @@ mod process;
 mod rate_limits;
 mod receive_buffers;
 mod shard;
+mod tls;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +67,7 @@ pub struct Metrics {
     breaker_transitions: Family<TransitionLabels, Counter>,
     reloads: Family<ResultLabel, Counter>,
     rate_limits: Arc<OnceLock<RateLimited>>,
+    tls: tls::TlsMetrics,
 }
 
 /// The shards that have registered.
@@ -191,6 +193,8 @@ impl Metrics {
             breaker_transitions.clone(),
         );
         registry.register("reloads", "Configuration reloads", reloads.clone());
+        let tls = tls::TlsMetrics::default();
+        tls.register(registry);
         registry.register_collector(Box::new(Arc::clone(&shards)));
         let rate_limits = Arc::default();
         registry.register_collector(Box::new(RateLimitCollector(Arc::clone(&rate_limits))));
@@ -203,6 +207,7 @@ impl Metrics {
             breaker_transitions,
             reloads,
             rate_limits,
+            tls,
         }
     }
 

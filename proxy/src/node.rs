@@ -4,6 +4,7 @@
 //! error and not half a proxy. [`run`] is what `sigbox run` does: start, then wait for signals.
 
 mod bind;
+mod certificates;
 mod lookup;
 mod precedence;
 mod signals;
@@ -35,6 +36,7 @@ use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
 use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
 use crate::tables::{Registry, Replica, Store, StoreError};
+use crate::tls::{Certificates, Files, TlsError};
 
 /// How often a busy shard looks after its connection to NATS: every so many turns of its own.
 const TURNS_PER_POLL: u32 = 4;
@@ -53,6 +55,9 @@ pub enum NodeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The admin server's certificates cannot be used.
+    #[error("cannot serve HTTPS: {0}; see `tls` under [admin]")]
+    Tls(#[from] TlsError),
     /// What was pushed before cannot be used.
     #[error("the tables cannot be loaded: {0}; see `dir` under [data]")]
     Tables(#[from] StoreError),
@@ -116,7 +121,8 @@ pub fn run(
     // So is what happens to the file.
     let watch = config.runtime.watch.then(|| {
         let path = &config.path;
-        Watch::start(path)
+        let certificates = config.admin.tls.iter().flat_map(Files::paths);
+        Watch::start(std::iter::once(path.as_path()).chain(certificates))
             .inspect_err(|error| warn!(path = %path.display(), %error, "cannot watch the configuration file; SIGHUP reads it again"))
             .ok()
     });
@@ -138,6 +144,8 @@ pub struct Node {
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
     tables: Arc<Registry>,
+    /// The admin server's, if it has any.
+    certificates: Option<Arc<Certificates>>,
     /// Reloads that the API asks for.
     reloads: mpsc::Receiver<oneshot::Sender<Result<(), String>>>,
 }
@@ -200,7 +208,10 @@ impl Node {
         let (reload, reloads) = mpsc::channel(4);
         let api = Api {
             node: config.node.as_str().into(),
-            access: Arc::new(Access::new(config.admin.tokens.clone())),
+            access: Arc::new(Access::new(
+                config.admin.tokens.clone(),
+                config.admin.clients.clone(),
+            )),
             audit: Arc::new(
                 Audit::open(config.data_dir.as_deref())
                     .map_err(system("cannot open the audit log"))?,
@@ -213,8 +224,13 @@ impl Node {
         };
         let api = api::router(api);
         let address = config.admin.listen;
-        let admin = Admin::start_with(address, health.clone(), metrics.clone(), api)
+        let certificates = certificates::open(&config, &metrics)?;
+        let (secured, seen) = (certificates.clone(), metrics.clone());
+        let admin = Admin::start_with(address, secured, health.clone(), seen, api)
             .map_err(|source| NodeError::Admin { address, source })?;
+        if let Some(certificates) = certificates.clone() {
+            admin.handle().spawn(certificates.remind());
+        }
         if let (Some(replica), Some(replicas)) = (replica, replicas) {
             let (nats, registry) = (config.nats.clone(), tables.clone());
             admin.handle().spawn(replica.run(nats, replicas, registry));
@@ -294,6 +310,7 @@ impl Node {
             bans,
             config,
             tables,
+            certificates,
             reloads,
         };
         node.announce();
@@ -306,7 +323,11 @@ impl Node {
             let (transport, address) = (listener.transport.name(), listener.address);
             info!(transport, %address, "listening");
         }
-        info!(transport = "http", address = %self.admin.address(), "listening");
+        let transport = match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        };
+        info!(transport, address = %self.admin.address(), "listening");
         info!(
             version = env!("CARGO_PKG_VERSION"),
             node = %self.config.node,
@@ -361,6 +382,7 @@ impl Node {
                     warn!(file = %path.display(), "{line}");
                 }
                 self.apply(config);
+                self.renew_certificates();
                 self.metrics.reloaded(true);
                 info!(path = %path.display(), "configuration reloaded");
                 Ok(())

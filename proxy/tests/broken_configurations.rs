@@ -72,6 +72,65 @@ servers = ["127.0.0.1:4222", "http://127.0.0.1:4222", "nats://a:b@127.0.0.1:4222
 }
 
 #[test]
+fn certificates_and_who_is_known_by_them() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[admin]
+listen = "192.0.2.1:9090"
+tls = { cert = "/nowhere/admin.pem", key = "/nowhere/admin.key", client_auth = "perhaps", chain = "x" }
+
+[[admin.token]]
+name = "ops"
+sha256 = "1ee6a0ff5fcd1fbf1f8b8d1fe8b05bca4f7c5b4ad7ee0f4cdb5f8d4ab8f3a2d5"
+
+[[admin.client]]
+name = "ops"
+dns = "ops.example.com"
+cn = "ops"
+
+[[admin.client]]
+uri = "ops"
+scopes = ["write"]
+
+[[admin.client]]
+name = "nobody"
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn a_certificate_without_its_file() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[admin]
+tls = { cert = "/nowhere/admin.pem", key = "/nowhere/admin.key", client_ca = "/nowhere/ca.pem" }
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
+fn clients_without_tls() {
+    let printed = report(
+        r#"
+[sip]
+listen = "udp:127.0.0.1:5060"
+
+[admin.client]
+name = "ops"
+"#,
+    );
+    insta::assert_snapshot!(printed);
+}
+
+#[test]
 fn limits_schedules_and_what_rules_say_about_them() {
     let printed = report(
         r#"

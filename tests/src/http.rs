@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::PATIENCE;
+use crate::https::Tls;
 
 /// An HTTP request in the making.
 #[derive(Clone, Debug)]
@@ -63,10 +64,24 @@ impl Request {
         Response::parse(&answer)
     }
 
+    /// The same over TLS.
+    pub fn send_over(self, tls: &Tls) -> Result<Response> {
+        let mut stream = tls.connect(self.address)?;
+        self.write(&mut stream)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Response::parse(&answer)
+    }
+
     /// Sends it; the answer is for the caller to read.
     pub fn connect(self) -> Result<TcpStream> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        self.write(&mut stream)?;
+        Ok(stream)
+    }
+
+    fn write(&self, stream: &mut impl Write) -> Result<()> {
         let host = match self.has_host {
             true => String::new(),
             false => format!("Host: {}\r\n", self.address),
@@ -74,7 +89,7 @@ impl Request {
         write!(stream, "{}{host}\r\n", self.head)?;
         // A server that refuses early may close before it has read everything.
         let _ = stream.write_all(&self.body);
-        Ok(stream)
+        Ok(())
     }
 }
 

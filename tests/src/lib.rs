@@ -9,6 +9,7 @@ pub mod call;
 pub mod decider;
 pub mod gateway;
 pub mod http;
+pub mod https;
 pub mod message;
 pub mod metrics;
 pub mod nats;

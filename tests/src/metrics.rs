@@ -30,7 +30,8 @@ impl Metrics {
         Self::parse(&body)
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads the text of a scrape.
+    pub fn parse(text: &str) -> Result<Self> {
         let lines = text
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'));

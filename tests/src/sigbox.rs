@@ -170,7 +170,9 @@ impl Sigbox {
             .env("SIGBOX_LOG", filter);
         let process = Process::spawn("sigbox", &mut command)?;
         let sip = process.wait_for_line("its SIP address", |line| listening(line, "udp"))?;
-        let admin = process.wait_for_line("its admin address", |line| listening(line, "http"))?;
+        let admin = process.wait_for_line("its admin address", |line| {
+            listening(line, "http").or_else(|| listening(line, "https"))
+        })?;
         Ok(Self {
             process,
             sip,
@@ -364,7 +366,7 @@ impl Drop for Sigbox {
     }
 }
 
-/// The address in a log line (JSON) that says `listening` for that transport: `udp`, or `http` for the admin server.
+/// The address in a log line (JSON) that says `listening` for that transport: `udp`, or `http` or `https` for the admin server.
 pub fn listening(line: &str, transport: &str) -> Option<SocketAddr> {
     let record: Value = serde_json::from_str(line).ok()?;
     if record["message"] != "listening" || record["transport"] != transport {

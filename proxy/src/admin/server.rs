@@ -1,5 +1,4 @@
-//! HTTP/1.1 with limits: how many connections, how long a request head may take and how large it
-//! may be, how long one request may take in all.
+//! Takes connections in, so many at once, and says what is served on them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +9,16 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::connection::Connection;
 use super::health::Health;
 use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::tls::Certificates;
 
 const MAX_CONNECTIONS: usize = 64;
-const MAX_HEADERS: usize = 64;
-const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// For a request head, from its first byte; also how long an idle connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// However busy it keeps itself, a long push included; whoever scrapes or follows events connects again.
-const CONNECTION_LIFETIME: Duration = Duration::from_secs(3600);
 
 #[derive(Clone)]
 struct Parts {
@@ -36,10 +29,12 @@ struct Parts {
 /// Serves until it is dropped.
 pub(super) async fn serve(
     socket: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     api: Router,
 ) {
+    let counted = metrics.clone();
     let router = router(Parts { health, metrics }, api);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -56,19 +51,19 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_TIMEOUT)
-                .max_headers(MAX_HEADERS)
-                .max_buf_size(MAX_HEAD_BYTES)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_LIFETIME, connection).await {
-                tracing::debug!(%error, "an admin connection failed");
+        let connection = Connection {
+            stream,
+            router: router.clone(),
+            slot,
+        };
+        match &certificates {
+            None => drop(tokio::spawn(connection.serve())),
+            Some(certificates) => {
+                // The next one is not kept waiting for this one's handshake.
+                let (server, counted) = (certificates.server(), counted.clone());
+                tokio::spawn(connection.serve_tls(server, counted));
             }
-            drop(slot);
-        });
+        }
     }
 }
 

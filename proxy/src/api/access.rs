@@ -12,12 +12,15 @@ use subtle::ConstantTimeEq as _;
 
 use super::problem::{self, Refusal};
 use super::{Api, Operation, Problem, ROUTES, Record};
-use crate::config::{Scope, Token};
+use crate::admin::Peer;
+use crate::config::{Client, Scope, Token};
+use crate::tls::Identity;
 
 /// Who may ask for what.
 #[derive(Debug)]
 pub struct Access {
     tokens: Vec<Token>,
+    clients: Vec<Client>,
 }
 
 /// Who asks, as in the audit log.
@@ -25,17 +28,23 @@ pub struct Access {
 pub struct Caller(pub Arc<str>);
 
 impl Access {
-    /// With these tokens; everybody may do everything when there are none.
-    pub fn new(tokens: Vec<Token>) -> Self {
-        Self { tokens }
+    /// With these tokens and these clients; everybody may do everything when there are none of either.
+    pub fn new(tokens: Vec<Token>, clients: Vec<Client>) -> Self {
+        Self { tokens, clients }
     }
 
-    /// Who asks for `scope`.
+    /// Who asks for `scope`. A token says who it is before the certificate of the connection does.
     ///
     /// # Errors
     /// 401 when they do not say who they are, 403 when they may not.
-    fn admit(&self, headers: &HeaderMap, method: &Method, scope: Scope) -> Result<Caller, Problem> {
-        if self.tokens.is_empty() {
+    fn admit(
+        &self,
+        headers: &HeaderMap,
+        method: &Method,
+        peer: Option<&Identity>,
+        scope: Scope,
+    ) -> Result<Caller, Problem> {
+        if self.tokens.is_empty() && self.clients.is_empty() {
             return from_this_host(headers, method).map(|()| Caller("local".into()));
         }
         let shown = headers
@@ -45,13 +54,23 @@ impl Access {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        let refused = |detail: &str| {
-            let title = "Say who you are";
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title, detail)
-        };
-        let Some(token) = token else {
-            return Err(refused("a header `Authorization: Bearer TOKEN` is needed"));
-        };
+        match (token, peer) {
+            (Some(token), _) if !self.tokens.is_empty() => self.by_token(token, scope),
+            (_, Some(peer)) => {
+                from_no_other_page(headers, method)?;
+                self.by_certificate(peer, scope)
+            }
+            _ => Err(unauthorized(
+                match (self.tokens.len(), self.clients.len()) {
+                    (_, 0) => "a header `Authorization: Bearer TOKEN` is needed",
+                    (0, _) => "a client certificate is needed",
+                    _ => "a header `Authorization: Bearer TOKEN` or a client certificate is needed",
+                },
+            )),
+        }
+    }
+
+    fn by_token(&self, token: &str, scope: Scope) -> Result<Caller, Problem> {
         let sha256 = Sha256::digest(token);
         // All of them are compared, whichever it is.
         let mut known = None;
@@ -61,23 +80,60 @@ impl Access {
             }
         }
         let Some(known) = known else {
-            return Err(refused("nobody has this token"));
+            return Err(unauthorized("nobody has this token"));
         };
-        if !known.scopes.contains(&scope) {
+        allowed("token", &known.name, &known.scopes, scope)
+    }
+
+    /// The first in the order of the configuration, when the certificate has the names of several.
+    fn by_certificate(&self, peer: &Identity, scope: Scope) -> Result<Caller, Problem> {
+        let known = self.clients.iter().find(|client| client.names.is(peer));
+        let Some(known) = known else {
             let detail = format!(
-                "the token of {} is not good for `{}`",
-                known.name,
-                scope.label()
+                "no client is known by the certificate of {:?}",
+                peer.shown()
             );
-            let title = "You may not";
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                title,
-                detail,
-            ));
-        }
-        Ok(Caller(known.name.as_ref().into()))
+            return Err(forbidden(detail));
+        };
+        allowed("certificate", &known.name, &known.scopes, scope)
+    }
+}
+
+fn allowed(what: &str, name: &str, scopes: &[Scope], scope: Scope) -> Result<Caller, Problem> {
+    match scopes.contains(&scope) {
+        true => Ok(Caller(name.into())),
+        false => Err(forbidden(format!(
+            "the {what} of {name} is not good for `{}`",
+            scope.label()
+        ))),
+    }
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    let title = "Say who you are";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", title, detail)
+}
+
+fn forbidden(detail: String) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", "You may not", detail)
+}
+
+/// A browser shows its certificate whichever page asks, so a page of another origin must not change anything with it.
+fn from_no_other_page(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &header::HeaderValue| value.to_str().ok())
+    };
+    let Some(origin) = headers.get(header::ORIGIN).filter(|_| !method.is_safe()) else {
+        return Ok(());
+    };
+    let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+    match (origin, text(header::HOST)) {
+        (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => Err(forbidden(
+            "pages of other origins may not change anything".to_owned(),
+        )),
     }
 }
 
@@ -140,9 +196,11 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
             .into_response();
     };
     let what = format!("{} {}", request.method(), request.uri().path());
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map(|Peer(identity)| &**identity);
     match api
         .access
-        .admit(request.headers(), request.method(), operation.scope)
+        .admit(request.headers(), request.method(), peer, operation.scope)
     {
         Ok(caller) => {
             request.extensions_mut().insert(caller.clone());

@@ -9,6 +9,8 @@ use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
 
+use super::secure::{self, Secure};
+
 /// How long the node may take to begin its answer; a decider that is asked on the way may want as long as a call.
 const PATIENCE: Duration = Duration::from_secs(200);
 
@@ -33,6 +35,8 @@ pub(super) struct Node {
         global = true
     )]
     token: Option<String>,
+    #[command(flatten)]
+    secure: Secure,
 }
 
 /// What the node answered.
@@ -43,9 +47,10 @@ pub(super) struct Answer {
 impl Node {
     fn url(&self, path: &str) -> String {
         let base = self.admin.trim_end_matches('/');
-        match base.contains("://") {
-            true => format!("{base}{path}"),
-            false => format!("http://{base}{path}"),
+        match (base.contains("://"), self.secure.is_wanted()) {
+            (true, _) => format!("{base}{path}"),
+            (false, true) => format!("https://{base}{path}"),
+            (false, false) => format!("http://{base}{path}"),
         }
     }
 
@@ -56,13 +61,18 @@ impl Node {
         headers: &[(&str, &str)],
         body: SendBody<'b>,
     ) -> Result<Answer> {
-        let config = Agent::config_builder()
+        let url = self.url(path);
+        let mut config = Agent::config_builder();
+        if url.starts_with("https://") {
+            config = config.tls_config(self.secure.config()?);
+        }
+        let config = config
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(PATIENCE))
             .user_agent(concat!("sigbox/", env!("CARGO_PKG_VERSION")))
             .build();
-        let mut request = Request::builder().method(method).uri(self.url(path));
+        let mut request = Request::builder().method(method).uri(url);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -73,8 +83,13 @@ impl Node {
             .body(body)
             .with_context(|| format!("{:?} is not where a node can be", self.admin))?;
         let response = Agent::new_with_config(config).run(request);
-        let response = response
-            .with_context(|| format!("no node answers at {}; --admin names another", self.admin))?;
+        let response = response.map_err(|error| match secure::in_words(&error) {
+            Some(words) => anyhow!("no TLS with {}: {words}", self.admin),
+            None => anyhow!(error).context(format!(
+                "no node answers at {}; --admin names another",
+                self.admin
+            )),
+        })?;
         Ok(Answer { response })
     }
 

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use sigbox_core::{GatewaySet, Redirects, Role, Rule};
 
 use super::exit;
-use crate::config::{Config, Events};
+use crate::config::{Admin, Config, Events};
 use crate::describe;
 use crate::phone::terminal::show;
+use crate::tls::ClientAuth;
 
 /// Reports go to standard error, the summary to standard output.
 pub(super) fn check(path: &Path) -> ExitCode {
@@ -87,7 +88,7 @@ fn summary(config: &Config) -> String {
         );
     }
     line("events", &events(config.events));
-    line("admin", &format!("http://{}", config.admin.listen));
+    line("admin", &admin(&config.admin));
     line("shards", &config.runtime.shards.to_string());
     for set in settings.gateways.iter() {
         line("gateways", &gateways(set));
@@ -107,6 +108,19 @@ fn summary(config: &Config) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+fn admin(admin: &Admin) -> String {
+    let Some(files) = &admin.tls else {
+        return format!("http://{}", admin.listen);
+    };
+    let auth = files.clients.as_ref().map(|clients| clients.auth);
+    let clients = match auth {
+        None => "",
+        Some(ClientAuth::Required) => "; clients must have a certificate",
+        Some(ClientAuth::Optional) => "; clients may have a certificate",
+    };
+    format!("https://{}{clients}", admin.listen)
 }
 
 fn gateways(set: &GatewaySet) -> String {

@@ -60,7 +60,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         let section = root.table(name, name);
         let inner: &[&str] = match name {
             "nats" => &["breaker"],
-            "admin" => &["token"],
+            "admin" => &["token", "client", "tls"],
             _ => &[],
         };
         section.refuse_unknown(inner);

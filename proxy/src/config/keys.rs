@@ -198,9 +198,19 @@ keys! {
     }
     "admin" {
         fixed "listen" Text("`\"ADDRESS:PORT\"`") = "\"127.0.0.1:9090\"",
-            "Where the HTTP API, `/healthz`, `/readyz` and `/metrics` are served; a loopback address unless there are tokens.";
+            "Where the HTTP API, `/healthz`, `/readyz` and `/metrics` are served; a loopback address unless there are tokens or clients.";
         fixed "ready_without_nats" Flag = "true",
             "Whether `/readyz` says 200 while NATS is away: local rules still decide then.";
+    }
+    "admin.tls" {
+        fixed "cert" Text("path of a PEM file") = "",
+            "The server's certificate, and behind it what leads to a root that clients know. Required. Read again on a reload.";
+        fixed "key" Text("path of a PEM file") = "",
+            "Its private key, without a passphrase. Required. Read again on a reload.";
+        fixed "client_ca" Text("path of a PEM file") = "",
+            "Certificates of the authorities that sign those of clients, who are asked for one then. Read again on a reload.";
+        fixed "client_auth" Text("`\"required\"` or `\"optional\"`") = "\"required\"",
+            "Whether there is a connection without a client's certificate; needs `client_ca`.";
     }
     "admin.token" {
         fixed "name" Text("text") = "",
@@ -209,6 +219,18 @@ keys! {
             "SHA-256 of the token: `sigbox token` makes both. Required.";
         fixed "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
             "What it is good for.";
+    }
+    "admin.client" {
+        fixed "name" Text("text") = "",
+            "Who it is, as in the audit log. Required.";
+        fixed "dns" Text("a host name") = "",
+            "A DNS name among the subject alternative names of their certificate. One of `dns`, `uri` and `cn` is required.";
+        fixed "uri" Text("a URI") = "",
+            "A URI among them, exactly: `\"spiffe://example.com/ops\"`.";
+        fixed "cn" Text("text") = "",
+            "The common name of its subject, exactly; one with several has none.";
+        fixed "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
+            "What the certificate is good for.";
     }
     "data" {
         fixed "dir" Text("path of a folder") = "",

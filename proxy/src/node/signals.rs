@@ -58,7 +58,7 @@ impl Signals {
                     false
                 }
                 () = changed => {
-                    info!("the configuration file has changed");
+                    info!("the configuration file, or a certificate, has changed");
                     false
                 }
             };

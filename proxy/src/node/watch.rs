@@ -1,7 +1,7 @@
-//! Noticing that the configuration file has changed.
+//! Noticing that the configuration file, or one that it names, has changed.
 //!
-//! The folder is watched, not the file: editors and deployments put a new file in its place. What
-//! happens there is only a reason to look; what counts is whether the text is another.
+//! The folders are watched, not the files: editors and deployments put a new file in its place. What
+//! happens there is only a reason to look; what counts is whether a text is another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,24 +17,51 @@ const QUIET: Duration = Duration::from_millis(200);
 /// After this it is read although it is not quiet.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// A file that is looked at when something happens around it.
+/// Files that are looked at when something happens around them.
 pub(super) struct Watch {
-    path: PathBuf,
+    files: Vec<File>,
     happened: Arc<Notify>,
     /// When the first thing happened that was not looked at yet.
     since: Option<Instant>,
-    /// The text that was read last.
-    seen: Option<Vec<u8>>,
     /// Dropping it ends the watching.
     _watcher: RecommendedWatcher,
+}
+
+/// One of them.
+struct File {
+    path: PathBuf,
+    /// The text that was read last.
+    seen: Option<Vec<u8>>,
+}
+
+impl File {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            seen: std::fs::read(path).ok(),
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Something when its text is another than before. A file that is not there just now will be.
+    fn look(&mut self) -> Option<()> {
+        let text = std::fs::read(&self.path).ok()?;
+        (self.seen.as_ref() != Some(&text)).then(|| self.seen = Some(text))
+    }
 }
 
 impl Watch {
     /// Watches from now on.
     ///
     /// # Errors
-    /// When the system does not tell what happens in the file's folder.
-    pub(super) fn start(path: &Path) -> notify::Result<Self> {
+    /// When the system does not tell what happens in a file's folder.
+    pub(super) fn start<'a>(paths: impl Iterator<Item = &'a Path>) -> notify::Result<Self> {
         let happened = Arc::new(Notify::new());
         let tell = happened.clone();
         let mut watcher =
@@ -44,26 +71,34 @@ impl Watch {
                     tell.notify_one();
                 }
             })?;
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        let files: Vec<_> = paths.map(File::new).collect();
+        let mut folders: Vec<_> = files.iter().map(File::folder).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        for folder in folders {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
         Ok(Self {
-            path: path.to_owned(),
+            files,
             happened,
             since: None,
-            seen: std::fs::read(path).ok(),
             _watcher: watcher,
         })
     }
 
-    /// Somebody reads the file for another reason.
+    /// Somebody reads the files for another reason.
     pub(super) fn note(&mut self) {
-        self.seen = std::fs::read(&self.path).ok().or(self.seen.take());
+        self.look();
     }
 
-    /// Returns once the file has another text. May be dropped and called again.
+    /// Whether one of them has another text than before.
+    fn look(&mut self) -> bool {
+        // All of them are looked at.
+        let changed = self.files.iter_mut().filter_map(File::look);
+        changed.count() > 0
+    }
+
+    /// Returns once a file has another text. May be dropped and called again.
     pub(super) async fn changed(&mut self) {
         loop {
             let since = match self.since {
@@ -77,12 +112,7 @@ impl Watch {
                 && timeout(QUIET, self.happened.notified()).await.is_ok()
             {}
             self.since = None;
-            // A file that is not there just now will be.
-            let Ok(text) = std::fs::read(&self.path) else {
-                continue;
-            };
-            if self.seen.as_ref() != Some(&text) {
-                self.seen = Some(text);
+            if self.look() {
                 return;
             }
         }

@@ -1,0 +1,107 @@
+//! One connection: HTTP/1.1 with limits, as it is or over TLS.
+//!
+//! How long the handshake may take, how long a request head may take and how large it may be, how long the
+//! connection may be kept in all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::metrics::Metrics;
+use crate::tls::{Identity, failure};
+
+const MAX_HEADERS: usize = 64;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// For a request head, from its first byte; also how long an idle connection is kept.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// However busy it keeps itself, a long push included; whoever scrapes or follows events connects again.
+const LIFETIME: Duration = Duration::from_secs(3600);
+/// From the connection to the end of its handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whom the certificate of a connection's other end names; an extension of its requests. One that could not be read
+/// names nobody.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer(pub(crate) Arc<Identity>);
+
+/// A connection that was taken in.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) router: Router,
+    /// Its place among those there may be; free again when it ends.
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Serves it until it ends.
+    pub(super) async fn serve(self) {
+        http(self.stream, self.router, None).await;
+        drop(self.slot);
+    }
+
+    /// The same over TLS.
+    pub(super) async fn serve_tls(self, server: Arc<ServerConfig>, metrics: Arc<Metrics>) {
+        let handshake = TlsAcceptor::from(server).accept(self.stream);
+        let failed = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            Ok(Ok(stream)) => {
+                let peer = stream.get_ref().1.peer_certificates();
+                let peer = peer.and_then(|chain| chain.first()).map(|certificate| {
+                    let identity = Identity::of(certificate).unwrap_or_else(|error| {
+                        tracing::debug!(%error, "a client's certificate cannot be read");
+                        Identity::default()
+                    });
+                    Peer(Arc::new(identity))
+                });
+                http(stream, self.router, peer).await;
+                drop(self.slot);
+                return;
+            }
+            Ok(Err(error)) => {
+                let reason = failure(&error);
+                tracing::debug!(%error, reason, "a handshake with the admin server failed");
+                reason
+            }
+            Err(_) => {
+                tracing::debug!("a handshake with the admin server took too long");
+                "timeout"
+            }
+        };
+        metrics.handshake_failed(failed);
+        drop(self.slot);
+    }
+}
+
+async fn http<S>(stream: S, router: Router, peer: Option<Peer>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
+        service.call(request.map(Body::new))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Ok(Err(error)) = timeout(LIFETIME, connection).await {
+        tracing::debug!(%error, "an admin connection failed");
+    }
+}
