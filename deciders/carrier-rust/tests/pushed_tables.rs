@@ -52,7 +52,7 @@ impl Scene {
         })
     }
 
-    /// Pushes a sample file in which the ports of the README are those of the phones here, and waits for the decider to
+    /// Pushes a sample file, with the addresses of the phones here in place of its own, and waits for the decider to
     /// have it.
     fn push(&mut self, table: &str, kind: &str, edit: impl Fn(String) -> String) -> Result<()> {
         let file = repository().join(format!("deciders/carrier-rust/{table}.csv"));
