@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod background;
 pub mod bans;
 pub mod bus;
 pub mod cli;

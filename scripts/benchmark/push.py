@@ -116,7 +116,7 @@ def main():
         after = stage.proxy.rss_bytes()
     print(f"{ROWS:,} prefixes, {RATE} calls/s, {options.rounds} rounds of {options.seconds:g} s; every call completed")
     print(f"a push took {min(took):.1f} to {max(took):.1f} s; {len(took)} pushes; the proxy had {memory >> 20} MiB, then {after >> 20}")
-    for what in ["invite_to_180", "invite_to_200"]:
+    for what in ["invite_to_180", "invite_to_200", "generator_lag"]:
         usual = None
         for kind in kinds:
             quantiles = {

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use sigbox_tables::diff::{self, Counts};
 use sigbox_tables::{Fields, Patch, Row, Table};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use super::query::{Key, Query, TableName};
 use super::tables::{PushQuery, asked, document, finish, settled, tagged};
 use super::{Api, Caller, Problem, conditional};
+use crate::background;
 use crate::tables::{ChangeError, Compiled, etag_of};
 
 /// The most rows in one answer that is not a stream.
@@ -66,7 +66,7 @@ pub(super) async fn list(
     }
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     let table = active.table.clone();
-    spawn_blocking(move || {
+    let started = background::start(move || {
         let limit = query.limit.unwrap_or(usize::MAX);
         let after = query.after.as_deref();
         match after {
@@ -74,6 +74,7 @@ pub(super) async fn list(
             None => write_rows(table.rows().take(limit), &sender),
         }
     });
+    started.map_err(ChangeError::from)?;
     let pieces = stream::unfold(receiver, |mut receiver| async {
         let piece = receiver.recv().await?;
         Some((Ok::<_, io::Error>(piece), receiver))
@@ -168,7 +169,7 @@ async fn change(
     };
     let asked = asked(&name, &query, &caller, conditional::precondition(&headers)?)?;
     let tables = api.tables.clone();
-    let pushed = spawn_blocking(move || {
+    let pushed = background::run(move || {
         let kind = tables.tables().manifest.table(&name)?.kind;
         tables.read_patch(&name, |_| {
             Patch::one(kind, &key, row).map_err(|(pointer, code, detail)| {
@@ -178,9 +179,7 @@ async fn change(
             })
         })
     });
-    let pushed = pushed
-        .await
-        .map_err(|error| ChangeError::Died(error.to_string()))?;
+    let pushed = pushed.await.map_err(ChangeError::from)?;
     let (asked, pushed) = settled(asked, pushed);
     finish(&api, what, asked, pushed).await
 }
@@ -286,7 +285,7 @@ pub(super) async fn diff(
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Problem> {
     let tables = api.tables.clone();
-    let done = spawn_blocking(move || {
+    let done = background::run(move || {
         let (old, new) = (
             tables.version(&name, query.from)?,
             tables.version(&name, query.to)?,
@@ -294,9 +293,7 @@ pub(super) async fn diff(
         let limit = query.limit.unwrap_or(100).min(MOST);
         Ok::<_, ChangeError>(compare(name, &query, &old, &new, limit))
     });
-    let diff = done
-        .await
-        .map_err(|error| ChangeError::Died(error.to_string()))?;
+    let diff = done.await.map_err(ChangeError::from)?;
     Ok(Json(diff?))
 }
 

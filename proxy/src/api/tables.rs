@@ -10,12 +10,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sigbox_tables::{Entry, Format, Kind, Manifest, Patch, Version};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::query::{self, Query, TableName, VersionNumber};
 use super::upload::{self, Encoding};
 use super::{Api, Caller, Problem, Record, conditional};
+use crate::background;
 use crate::tables::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 
 /// A table as it is listed.
@@ -237,13 +237,12 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, ChangeError> {
     let tables = api.tables.clone();
     let input = upload::reader(body);
-    let done = spawn_blocking(move || {
+    let done = background::run(move || {
         let max = tables.config().tables.max_upload_bytes;
         let input = encoding.unpack(input, max).map_err(ChangeError::Input)?;
         take(&tables, input)
     });
-    done.await
-        .map_err(|error| ChangeError::Died(error.to_string()))?
+    done.await?
 }
 
 /// Pushes what was read, and says what came of it.

@@ -9,6 +9,7 @@ use sigbox_tables::{Entry, Faults, Kind, ManifestError, Table};
 
 use super::replica::ReplicaError;
 use super::store::{Incoming, StoreError};
+use crate::background::Died;
 
 /// What must hold for a change to be made (RFC 9110 §13.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,7 +117,7 @@ pub enum ChangeError {
     Replica(#[from] ReplicaError),
     /// Work on it has ended abnormally.
     #[error("the change was given up: {0}")]
-    Died(String),
+    Died(#[from] Died),
 }
 
 /// The entity tag of a table: the version that counts.

@@ -15,7 +15,6 @@ use sigbox_tables::{
     Builder, Entry, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply, read,
 };
 use tokio::sync::{Mutex, watch};
-use tokio::task::spawn_blocking;
 use tracing::{debug, error, info};
 
 use super::Tables;
@@ -26,6 +25,7 @@ use super::replica::{Replica, ReplicaError};
 use super::snapshot::{Source, build, compile, last_good};
 use super::store::{Store, StoreError};
 use super::{compiled, schedules};
+use crate::background;
 use crate::config::Config;
 
 /// Makes changes and knows what counts.
@@ -182,9 +182,7 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        spawn_blocking(move || registry.push_now(&asked, pushed))
-            .await
-            .map_err(died)?
+        background::run(move || registry.push_now(&asked, pushed)).await?
     }
 
     fn push_now(&self, asked: &Asked, pushed: Pushed) -> Result<Changed, ChangeError> {
@@ -281,9 +279,7 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        spawn_blocking(move || registry.change_now(&change, &precondition))
-            .await
-            .map_err(died)?
+        background::run(move || registry.change_now(&change, &precondition)).await?
     }
 
     fn change_now(
@@ -405,7 +401,7 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        let done = spawn_blocking(move || {
+        let done = background::run(move || {
             let result = registry.catch_up_now(is_new, std::iter::empty());
             let why = result.as_ref().err().map(ToString::to_string);
             *registry
@@ -414,14 +410,14 @@ impl Registry {
                 .unwrap_or_else(PoisonError::into_inner) = why;
             result
         });
-        done.await.map_err(died)?
+        done.await?
     }
 
     /// Puts versions that count, and that the object store has lost, there again. It loses one when two nodes change
     /// tables in the same instant, and one drops the version that the other has just found to be there.
     pub(super) async fn mend(self: &Arc<Self>) {
         let registry = self.clone();
-        let mended = spawn_blocking(move || {
+        let mended = background::run(move || {
             let Some(replica) = &registry.replica else {
                 return Ok(());
             };
@@ -527,6 +523,7 @@ impl Registry {
             }
         }
         (self.tell)(tables.clone());
+        background::free(before);
         self.revision.send_replace(tables.manifest.revision);
     }
 
@@ -535,7 +532,7 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        let done = spawn_blocking(move || {
+        let done = background::run(move || {
             registry.config.store(config.clone());
             let before = registry.tables();
             let tables = before
@@ -584,10 +581,6 @@ impl std::fmt::Debug for Registry {
             .field("store", &self.store)
             .finish_non_exhaustive()
     }
-}
-
-fn died(error: tokio::task::JoinError) -> ChangeError {
-    ChangeError::Died(error.to_string())
 }
 
 /// Unix milliseconds.

@@ -1,0 +1,68 @@
+//! Long work that must not slow calls down: reading pushed tables, building their indexes, writing them to disk.
+//!
+//! Each piece has a thread of its own, which yields to those that carry calls: with as many threads as cores a million
+//! rows would otherwise take a core from a shard for seconds. Such a thread cannot go back to the usual priority, so no
+//! pool is used for it.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+/// The nice value of these threads: they get a tenth of a core that is wanted by others all the time, and all of one
+/// that is not.
+const NICE: i32 = 10;
+
+/// How often it is looked whether something is used by nobody else any more.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The work was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Died {
+    /// The system has no thread for it.
+    #[error("there is no thread for it")]
+    NoThread,
+    /// It panicked; the log says where.
+    #[error("it panicked")]
+    Panicked,
+}
+
+/// Does `work` on a thread of its own.
+///
+/// # Errors
+/// [`Died`]
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Died> {
+    let (done, result) = oneshot::channel();
+    start(move || drop(done.send(work())))?;
+    result.await.map_err(|_| Died::Panicked)
+}
+
+/// The same without waiting for it.
+///
+/// # Errors
+/// [`Died::NoThread`]
+pub fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Died> {
+    let thread = thread::Builder::new().name("background".to_owned());
+    let thread = thread.spawn(|| {
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "a thread cannot lower its priority");
+        }
+        work();
+    });
+    thread.map(drop).map_err(|error| {
+        tracing::error!(%error, "cannot start a thread");
+        Died::NoThread
+    })
+}
+
+/// Waits until nobody else uses `old`, and frees it: what is large takes so long to free that no shard may be the last
+/// who lets go of it.
+pub fn free<T: Send + Sync + 'static>(old: Arc<T>) {
+    // Without a thread a shard frees it.
+    let _ = start(move || {
+        while Arc::strong_count(&old) > 1 {
+            thread::sleep(LOOK);
+        }
+    });
+}
