@@ -20,7 +20,7 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::routing::{get, post};
 
 pub use access::{Access, Caller};
@@ -31,6 +31,7 @@ pub use problem::Problem;
 use crate::admin::Health;
 use crate::config::Scope;
 use crate::gateways::GatewayBoard;
+use crate::metrics::Metrics;
 use crate::tables::Registry;
 
 /// What the handlers work with.
@@ -42,6 +43,8 @@ pub struct Api {
     pub access: Arc<Access>,
     /// Who changed what.
     pub audit: Arc<Audit>,
+    /// Counts who was refused.
+    pub metrics: Arc<Metrics>,
     /// Pushed tables.
     pub tables: Arc<Registry>,
     /// Readiness.
@@ -159,6 +162,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(from_fn_with_state(api.clone(), access::guard))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(map_response_with_state(api.clone(), access::count))
         // A push is limited by what the configuration says, as it is read.
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(api)

@@ -393,12 +393,23 @@ impl Bus {
 
     /// Publishes an event, or drops and counts it when that would mean waiting.
     pub fn announce(&mut self, event: &sigbox_contracts::Event, tenant: &str) {
+        if let Ok(tenant) = Slug::new(tenant) {
+            let subject = self.subjects.prefix().event(event.kind(), &tenant);
+            self.publish(subject, event);
+        }
+    }
+
+    /// The same with what is new about a table.
+    pub fn announce_data(&mut self, data: &sigbox_contracts::Data) {
+        if let Ok(table) = Slug::new(data.table.as_str()) {
+            let subject = self.subjects.prefix().data(&table);
+            self.publish(subject, data);
+        }
+    }
+
+    fn publish(&mut self, subject: String, document: &impl serde::Serialize) {
         let published = self.current().is_some() && {
-            let document = serde_json::to_vec(event).unwrap_or_default();
-            let subject = match Slug::new(tenant) {
-                Ok(tenant) => self.subjects.prefix().event(event.kind(), &tenant),
-                Err(_) => return,
-            };
+            let document = serde_json::to_vec(document).unwrap_or_default();
             let publish = self.client.publish(subject, document.into());
             matches!(unconstrained(publish).now_or_never(), Some(Ok(())))
         };

@@ -317,6 +317,10 @@ pub struct Events {
     pub node: bool,
     /// When a gateway's state changes.
     pub gateway: bool,
+    /// What the audit log gets.
+    pub audit: bool,
+    /// When another version of a table counts.
+    pub data: bool,
 }
 
 /// `[overload]`, but for what the core is told: [`Settings::retry_after`].

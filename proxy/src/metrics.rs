@@ -3,6 +3,7 @@
 //! The per-message path only writes plain numbers that belong to its own shard
 //! ([`ShardMetrics`], [`sigbox_core::Counters`]); they are added up when someone scrapes.
 
+mod api;
 mod collector;
 mod gateways;
 mod histogram;
@@ -68,6 +69,7 @@ pub struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     rate_limits: Arc<OnceLock<RateLimited>>,
     tls: tls::TlsMetrics,
+    api: api::ApiMetrics,
 }
 
 /// The shards that have registered.
@@ -195,6 +197,8 @@ impl Metrics {
         registry.register("reloads", "Configuration reloads", reloads.clone());
         let tls = tls::TlsMetrics::default();
         tls.register(registry);
+        let api = api::ApiMetrics::default();
+        api.register(registry);
         registry.register_collector(Box::new(Arc::clone(&shards)));
         let rate_limits = Arc::default();
         registry.register_collector(Box::new(RateLimitCollector(Arc::clone(&rate_limits))));
@@ -208,6 +212,7 @@ impl Metrics {
             reloads,
             rate_limits,
             tls,
+            api,
         }
     }
 

@@ -20,7 +20,7 @@ use std::thread;
 use arc_swap::ArcSwap;
 use sigbox_core::Counters;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 pub use bind::BindError;
@@ -28,13 +28,15 @@ pub use bind::BindError;
 use self::watch::Watch;
 
 use crate::admin::{Admin, Health};
-use crate::api::{self, Access, Api, Audit, Controls};
+use crate::api::{self, Access, Api, Audit, Controls, Record};
 use crate::bans::{self, Bans};
 use crate::config::{Config, Severity};
 use crate::gateways::GatewayBoard;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
-use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
+use crate::shard::{
+    Announcement, Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels,
+};
 use crate::tables::{Registry, Replica, Store, StoreError};
 use crate::tls::{Certificates, Files, TlsError};
 
@@ -197,14 +199,24 @@ impl Node {
         let replicas = config.tables.replicas;
         let replica = replicas.map(|_| Arc::new(Replica::new(config.node.to_string())));
         let (others, running) = (board.clone(), live.clone());
-        let tables = Registry::open(store, shared.clone(), replica.clone(), move |tables| {
-            others.replace(tables.gateways().clone());
-            running.store(Arc::new(tables.config()));
-            tell(&told, || Control::Tables(tables.clone()));
-        })?;
+        let tables = Registry::open(
+            store,
+            shared.clone(),
+            replica.clone(),
+            move |tables, changes| {
+                others.replace(tables.gateways().clone());
+                running.store(Arc::new(tables.config()));
+                tell(&told, || Control::Tables(tables.clone()));
+                for change in changes {
+                    announce(&told, Announcement::Data(Box::new(change)));
+                }
+            },
+        )?;
         let tables = Arc::new(tables);
         board.replace(tables.tables().gateways().clone());
         live.store(Arc::new(tables.tables().config()));
+        let audit = Audit::open(config.data_dir.as_deref(), metrics.clone());
+        let audit = Arc::new(audit.map_err(system("cannot open the audit log"))?);
         let (reload, reloads) = mpsc::channel(4);
         let api = Api {
             node: config.node.as_str().into(),
@@ -212,10 +224,8 @@ impl Node {
                 config.admin.tokens.clone(),
                 config.admin.clients.clone(),
             )),
-            audit: Arc::new(
-                Audit::open(config.data_dir.as_deref())
-                    .map_err(system("cannot open the audit log"))?,
-            ),
+            audit: audit.clone(),
+            metrics: metrics.clone(),
             tables: tables.clone(),
             health: health.clone(),
             controls,
@@ -235,6 +245,10 @@ impl Node {
             let (nats, registry) = (config.nats.clone(), tables.clone());
             admin.handle().spawn(replica.run(nats, replicas, registry));
         }
+        admin.handle().spawn(audit.clone().sweep());
+        admin
+            .handle()
+            .spawn(announce_audit(audit.follow(), handles.clone()));
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let (wanted_bans, wanted) = bans::channel();
         let serve_bans = bans.clone().serve(wanted, move || clock.now());
@@ -460,6 +474,27 @@ fn tell(shards: &[ShardHandle], control: impl Fn() -> Control) {
     for shard in shards {
         // One that has ended already has nothing to be told.
         let _ = shard.control.send(control());
+    }
+}
+
+/// The first shard speaks for the node.
+fn announce(shards: &[ShardHandle], what: Announcement) {
+    if let Some(shard) = shards.first() {
+        // One that has ended tells nobody any more.
+        let _ = shard.control.send(Control::Announce(what));
+    }
+}
+
+/// Announces what the audit log gets, for as long as there is one.
+async fn announce_audit(mut records: broadcast::Receiver<Record>, shards: Vec<ShardHandle>) {
+    loop {
+        match records.recv().await {
+            Ok(record) => announce(&shards, Announcement::Audit(Box::new(record))),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                warn!(missed, "entries of the audit log were not announced");
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
     }
 }
 

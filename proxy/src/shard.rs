@@ -33,7 +33,9 @@ use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 pub use clock::Clock;
-pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, Sockets, channels};
+pub use parts::{
+    Announcement, Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, Sockets, channels,
+};
 pub use steer::Steer;
 
 use self::admission::{Admission, Change, Fate, Waiting};
@@ -235,6 +237,7 @@ impl Shard {
                 Control::Tables(tables) => self.take_tables(tables),
                 Control::Drain => self.start_draining(),
                 Control::Gateway(change) => self.gateway_changed(&change),
+                Control::Announce(what) => self.announce(&what),
                 Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {
                     if addresses.is_empty() {

@@ -193,8 +193,8 @@ keys! {
             "Decisions with a `cache` that are remembered for `cached` rules, in the whole node.";
     }
     "events" {
-        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`, `gateway`") = "[\"cancelled\"]",
-            "Events published on `<prefix>.v1.event.<kind>.<tenant>`.";
+        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`, `gateway`, `audit`, `data`") = "[\"cancelled\"]",
+            "Events published on `<prefix>.v1.event.<kind>.<tenant>`; `data` on `<prefix>.v1.data.<table>`.";
     }
     "admin" {
         fixed "listen" Text("`\"ADDRESS:PORT\"`") = "\"127.0.0.1:9090\"",

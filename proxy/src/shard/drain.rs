@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use sigbox_contracts::event::NodeState;
 use sigbox_core::{Input, Instant};
 
-use super::{Control, Shard};
+use super::{Announcement, Control, Shard};
 use crate::bus::unix_ms;
 
 /// How far a shard is with stopping.
@@ -59,6 +59,22 @@ impl Shard {
                 // Those that ended early have nothing to stop.
                 let _ = shard.control.send(Control::Stop);
             }
+        }
+    }
+
+    /// Tells others what did not happen on a shard.
+    pub(super) fn announce(&mut self, what: &Announcement) {
+        match what {
+            Announcement::Audit(record) if self.events.audit => {
+                let tenant = self.core.settings().tenant.clone();
+                let event = self.recorder.audit(record, &tenant);
+                self.bus.announce(&event, &tenant);
+            }
+            Announcement::Data(active) if self.events.data => {
+                let data = self.recorder.data(active, unix_ms());
+                self.bus.announce_data(&data);
+            }
+            Announcement::Audit(_) | Announcement::Data(_) => {}
         }
     }
 

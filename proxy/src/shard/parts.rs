@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 
 use super::{Clock, Steer};
 use crate::admin::Health;
+use crate::api::Record;
 use crate::bans::{Bans, Wanted};
 use crate::config::Config;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ShardMetrics};
-use crate::tables::Tables;
+use crate::tables::{Active, Tables};
 
 /// A message that arrived at one shard's socket and belongs to another.
 #[derive(Debug)]
@@ -37,6 +38,15 @@ pub struct Lookup {
     pub name: String,
 }
 
+/// What others are told that did not happen on a shard.
+#[derive(Debug)]
+pub enum Announcement {
+    /// The audit log got an entry.
+    Audit(Box<Record>),
+    /// Another version of a table counts.
+    Data(Box<Active>),
+}
+
 /// What the node tells a shard.
 #[derive(Debug)]
 pub enum Control {
@@ -47,6 +57,8 @@ pub enum Control {
     Drain,
     /// An operator switched a gateway.
     Gateway(Box<GatewayChange>),
+    /// The first shard publishes it, when that is configured.
+    Announce(Announcement),
     /// Every shard is drained.
     Stop,
     /// Tables that count from now on.
