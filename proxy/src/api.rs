@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod conditional;
+mod decisions;
 mod events;
 mod explain;
 mod gateways;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 
 pub use access::{Access, Caller};
 pub use audit::{Audit, Record};
+pub use decisions::Looking;
 pub use limits::Controls;
 pub use problem::Problem;
 
@@ -49,6 +51,8 @@ pub struct Api {
     pub tables: Arc<Registry>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// What was decided, and what shards know.
+    pub looking: Looking,
     /// Gateway sets.
     pub gateways: Arc<GatewayBoard>,
     /// Limits, bans, rules.
@@ -113,6 +117,9 @@ pub const ROUTES: &[Operation] = &[
     operation("POST", "/api/v1/reload", Scope::Admin),
     operation("GET", "/api/v1/events", Scope::Read),
     operation("GET", "/api/v1/audit", Scope::Read),
+    operation("GET", "/api/v1/decisions", Scope::Read),
+    operation("GET", "/api/v1/calls/{*call_id}", Scope::Read),
+    operation("GET", "/api/v1/deciders", Scope::Read),
     operation("GET", "/api/v1/gateways", Scope::Read),
     operation("GET", "/api/v1/gateways/{set}", Scope::Read),
     operation("PUT", "/api/v1/gateways/{set}/{id}", Scope::Gateways),
@@ -153,7 +160,10 @@ pub fn router(api: Api) -> Router {
         .route("/status", get(status::status))
         .route("/reload", post(status::reload))
         .route("/events", get(events::events))
-        .route("/audit", get(status::audit));
+        .route("/audit", get(status::audit))
+        .route("/decisions", get(decisions::latest))
+        .route("/calls/{*call_id}", get(decisions::call))
+        .route("/deciders", get(decisions::deciders));
     Router::new()
         .nest("/api/v1", v1)
         .merge(api.controls.clone().router())

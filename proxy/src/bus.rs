@@ -18,6 +18,7 @@ pub mod headers;
 pub mod inbox;
 mod notices;
 mod pending;
+mod services;
 mod simulate;
 mod subjects;
 mod trouble;
@@ -42,7 +43,9 @@ use tokio::task::unconstrained;
 
 pub use connect::BusError;
 pub(crate) use connect::login;
+pub use services::{Endpoint, Service, services};
 pub use simulate::{SimulatedAnswer, simulate};
+pub use subjects::SubjectState;
 
 use self::answer::Said;
 use self::breaker::Verdict;
@@ -174,7 +177,7 @@ impl Bus {
             headers: QueryHeaders::new(1, config.settings.decision.budget),
             limits: config.exchange.limits(),
             max_wait: config.settings.decision.max_wait,
-            tells: config.events.decision,
+            tells: config.settings.records.decisions,
             scratch: Vec::with_capacity(4 * 1024),
             metrics,
         })
@@ -185,7 +188,7 @@ impl Bus {
         self.query = query_options(config);
         self.limits = config.exchange.limits();
         self.max_wait = config.settings.decision.max_wait;
-        self.tells = config.events.decision;
+        self.tells = config.settings.records.decisions;
         self.subjects.set_breaker(config.nats.breaker);
         self.subjects.set_adaptive(config.nats.adaptive);
     }
@@ -378,6 +381,11 @@ impl Bus {
     /// About how many more calls the deciders of the configured tenant can be asked now.
     pub fn room_for_calls(&mut self) -> usize {
         self.subjects.room(self.calls)
+    }
+
+    /// How the deciders have answered, by query subject.
+    pub fn subject_states(&self) -> Vec<SubjectState> {
+        self.subjects.states()
     }
 
     /// How many queries are out.

@@ -184,6 +184,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Whether a node without NATS counts as ready.
     pub ready_without_nats: bool,
+    /// How many of the last decisions are kept for people who look.
+    pub decisions: usize,
     /// Its certificates; without any it speaks plain HTTP.
     pub tls: Option<crate::tls::Files>,
     /// Who may ask for what; everybody who reaches it for everything when there are neither these nor clients.

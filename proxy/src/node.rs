@@ -3,6 +3,7 @@
 //! [`Node::start`] binds everything before it starts anything, so that a port that is taken is an
 //! error and not half a proxy. [`run`] is what `sigbox run` does: start, then wait for signals.
 
+mod announce;
 mod bind;
 mod certificates;
 mod lookup;
@@ -20,7 +21,7 @@ use std::thread;
 use arc_swap::ArcSwap;
 use sigbox_core::Counters;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 pub use bind::BindError;
@@ -28,9 +29,10 @@ pub use bind::BindError;
 use self::watch::Watch;
 
 use crate::admin::{Admin, Health};
-use crate::api::{self, Access, Api, Audit, Controls, Record};
+use crate::api::{self, Access, Api, Audit, Controls, Looking};
 use crate::bans::{self, Bans};
 use crate::config::{Config, Severity};
+use crate::decisions::Decisions;
 use crate::gateways::GatewayBoard;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
@@ -208,7 +210,7 @@ impl Node {
                 running.store(Arc::new(tables.config()));
                 tell(&told, || Control::Tables(tables.clone()));
                 for change in changes {
-                    announce(&told, Announcement::Data(Box::new(change)));
+                    announce::announce(&told, Announcement::Data(Box::new(change)));
                 }
             },
         )?;
@@ -218,6 +220,14 @@ impl Node {
         let audit = Audit::open(config.data_dir.as_deref(), metrics.clone());
         let audit = Arc::new(audit.map_err(system("cannot open the audit log"))?);
         let (reload, reloads) = mpsc::channel(4);
+        let steer = Steer::new(shards);
+        let decisions = Arc::new(Decisions::new(config.admin.decisions, shards));
+        let looking = Looking {
+            decisions: decisions.clone(),
+            shards: handles.clone(),
+            steer: steer.clone(),
+            turn: Arc::new(Semaphore::new(1)),
+        };
         let api = Api {
             node: config.node.as_str().into(),
             access: Arc::new(Access::new(
@@ -229,6 +239,7 @@ impl Node {
             tables: tables.clone(),
             health: health.clone(),
             controls,
+            looking,
             gateways: board.clone(),
             reload,
         };
@@ -248,14 +259,14 @@ impl Node {
         admin.handle().spawn(audit.clone().sweep());
         admin
             .handle()
-            .spawn(announce_audit(audit.follow(), handles.clone()));
+            .spawn(announce::audit(audit.follow(), handles.clone()));
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let (wanted_bans, wanted) = bans::channel();
         let serve_bans = bans.clone().serve(wanted, move || clock.now());
         admin.handle().spawn(serve_bans);
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
-        let (steer, process) = (Steer::new(shards), random::<8>()?);
+        let process = random::<8>()?;
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
@@ -280,6 +291,7 @@ impl Node {
                 health: health.clone(),
                 bans: bans.clone(),
                 wanted_bans: wanted_bans.clone(),
+                kept: decisions.of_shard(index).unwrap_or_default(),
                 memory: memory.clone(),
             };
             let (started, start) = oneshot::channel();
@@ -474,27 +486,6 @@ fn tell(shards: &[ShardHandle], control: impl Fn() -> Control) {
     for shard in shards {
         // One that has ended already has nothing to be told.
         let _ = shard.control.send(control());
-    }
-}
-
-/// The first shard speaks for the node.
-fn announce(shards: &[ShardHandle], what: Announcement) {
-    if let Some(shard) = shards.first() {
-        // One that has ended tells nobody any more.
-        let _ = shard.control.send(Control::Announce(what));
-    }
-}
-
-/// Announces what the audit log gets, for as long as there is one.
-async fn announce_audit(mut records: broadcast::Receiver<Record>, shards: Vec<ShardHandle>) {
-    loop {
-        match records.recv().await {
-            Ok(record) => announce(&shards, Announcement::Audit(Box::new(record))),
-            Err(broadcast::error::RecvError::Lagged(missed)) => {
-                warn!(missed, "entries of the audit log were not announced");
-            }
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
     }
 }
 

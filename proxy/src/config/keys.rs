@@ -201,6 +201,8 @@ keys! {
             "Where the HTTP API, `/healthz`, `/readyz` and `/metrics` are served; a loopback address unless there are tokens or clients.";
         fixed "ready_without_nats" Flag = "true",
             "Whether `/readyz` says 200 while NATS is away: local rules still decide then.";
+        fixed "decisions" Number(0, 100000) = "1000",
+            "How many of the last decisions are kept in memory, 16 MiB at most, for `GET /decisions` and `/calls`; 0 keeps none.";
     }
     "admin.tls" {
         fixed "cert" Text("path of a PEM file") = "",

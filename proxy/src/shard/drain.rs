@@ -5,8 +5,11 @@ use std::sync::atomic::Ordering;
 use sigbox_contracts::event::NodeState;
 use sigbox_core::{Input, Instant};
 
-use super::{Announcement, Control, Shard};
+use super::{Announcement, Control, Look, Shard};
 use crate::bus::unix_ms;
+
+/// Transactions of one call that are shown.
+const MOST_SEEN: usize = 100;
 
 /// How far a shard is with stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,18 @@ impl Shard {
                 // Those that ended early have nothing to stop.
                 let _ = shard.control.send(Control::Stop);
             }
+        }
+    }
+
+    /// Shows somebody what they want to see.
+    pub(super) fn look(&mut self, look: Look) {
+        // Nobody may be waiting any more.
+        match look {
+            Look::Call(call_id, answer) => {
+                let seen = self.core.underway(self.clock.now(), &call_id, MOST_SEEN);
+                let _ = answer.send(seen);
+            }
+            Look::Deciders(answer) => drop(answer.send(self.bus.subject_states())),
         }
     }
 
