@@ -258,11 +258,15 @@ impl Metrics {
         let _ = self.shards.gateways.set(board);
     }
 
-    /// How many shards have a NATS connection right now.
-    pub fn set_nats_connected(&self, shards: usize) {
-        self.shards
-            .nats_connected
-            .store(shards as u64, Ordering::Relaxed);
+    /// A shard's NATS connection is up. Counted up and down, because shards that set a number they have read overtake
+    /// each other.
+    pub fn nats_up(&self) {
+        self.shards.nats_connected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One that was up is lost.
+    pub fn nats_down(&self) {
+        self.shards.nats_connected.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// An event of a NATS connection, by kind: `connected`, `disconnected`, `lame_duck`,
@@ -391,7 +395,10 @@ mod tests {
         shells[1].add_many(ShardCounter::UdpReceived, 4);
         shells[1].decision_took(std::time::Duration::from_micros(1_500));
         shells[0].invalid(sigbox_contracts::InvalidReason::NoRoutes);
-        metrics.set_nats_connected(2);
+        metrics.nats_up();
+        metrics.nats_up();
+        metrics.nats_up();
+        metrics.nats_down();
         metrics.set_log_drops(|| 7);
         let text = metrics.render().unwrap();
         for line in [
