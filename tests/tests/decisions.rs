@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox};
+use e2e::{Answer, FakeDecider, NatsServer, Phone, Setup, Sigbox, poll};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
@@ -64,9 +64,13 @@ fn the_last_decisions_are_shown_with_the_call_that_is_under_way() -> Result<()> 
     decider.leave()?;
     let call = alice.call(sigbox.sip(), &sigbox.uri("bob"))?;
     call.expect(480)?;
-    let latest = get(&sigbox, "/decisions?limit=10")?;
+    // A response leaves before its record is kept.
+    let latest = poll::until("two records", || {
+        let latest = get(&sigbox, "/decisions?limit=10")?;
+        let count = latest["records"].as_array().map(Vec::len);
+        Ok((count == Some(2)).then_some(latest))
+    })?;
     let records = latest["records"].as_array().context("records")?;
-    ensure!(records.len() == 2, "{latest}");
     ensure!(records[0]["cause"] == "no_responders", "{latest}");
     ensure!(
         records[1]["reasons"] == json!(["because of a test"]),

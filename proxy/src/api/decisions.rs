@@ -64,12 +64,13 @@ pub(super) async fn call(
     Path(call_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let looking = &api.looking;
-    let records = looking.decisions.latest(usize::MAX, Some(&call_id));
     let shard = looking.steer.of_call(call_id.as_bytes());
     let shard = looking.shards.get(shard..=shard).unwrap_or_default();
     let bytes: Box<[u8]> = call_id.as_bytes().into();
     let seen = ask(looking, shard, |answer| Look::Call(bytes.clone(), answer)).await;
     let underway: Vec<_> = seen.iter().flatten().map(transaction).collect();
+    // Afterwards: what the shard had put out when it answered is kept by now.
+    let records = looking.decisions.latest(usize::MAX, Some(&call_id));
     if records.is_empty() && underway.is_empty() {
         let detail = format!("nothing is known of a call {call_id:?}");
         return Err(Problem::of(StatusCode::NOT_FOUND, detail));
