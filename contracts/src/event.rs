@@ -23,6 +23,8 @@ pub enum Event {
     Node(NodeEvent),
     /// A gateway's state changed.
     Gateway(Box<GatewayEvent>),
+    /// Somebody changed something over the HTTP API, or was refused.
+    Audit(Box<AuditEvent>),
 }
 
 impl Event {
@@ -34,6 +36,7 @@ impl Event {
             Self::Transaction(_) => EventKind::Transaction,
             Self::Node(_) => EventKind::Node,
             Self::Gateway(_) => EventKind::Gateway,
+            Self::Audit(_) => EventKind::Audit,
         }
     }
 
@@ -300,6 +303,32 @@ pub struct GatewayEvent {
     pub status: Option<u16>,
     /// Whether a probe showed it, and not a request.
     pub probe: bool,
+    /// When, in Unix milliseconds.
+    pub at: f64,
+}
+
+/// An entry of the audit log of a proxy's HTTP API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditEvent {
+    /// Version of this document.
+    pub version: String,
+    /// Name of the proxy.
+    pub node: String,
+    /// Tenant.
+    pub tenant: String,
+    /// The name of the token or client; absent when nobody could be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// What was asked for.
+    pub what: String,
+    /// What came of it.
+    pub outcome: String,
+    /// The table, when it was about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The revision of all tables after it, when it changed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// When, in Unix milliseconds.
     pub at: f64,
 }

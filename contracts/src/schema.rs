@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
 
-use crate::{Decision, Event, Query};
+use crate::{Data, Decision, Event, Query};
 
 /// Schema of [`Query`].
 pub fn query() -> Value {
@@ -26,6 +26,11 @@ pub fn decision() -> Value {
 /// Schema of [`Event`].
 pub fn event() -> Value {
     of::<Event>("event")
+}
+
+/// Schema of [`Data`].
+pub fn data() -> Value {
+    of::<Data>("data")
 }
 
 /// The schemas are identified by name, not by a place: they ship with the contract.

@@ -123,6 +123,11 @@ impl Prefix {
         format!("{self}.v1.event.{kind}.{tenant}")
     }
 
+    /// Where the proxy announces a table's new active version: `<prefix>.v1.data.<table>`.
+    pub fn data(&self, table: &Slug) -> String {
+        format!("{self}.v1.data.{table}")
+    }
+
     /// What a listener subscribes to for one kind of event; `None` is every tenant.
     pub fn event_subscription(&self, kind: EventKind, tenant: Option<&Slug>) -> String {
         format!("{self}.v1.event.{kind}.{}", token_or_any(tenant))
@@ -247,6 +252,8 @@ pub enum EventKind {
     Node,
     /// A gateway's state changed.
     Gateway,
+    /// Somebody changed something over the HTTP API, or was refused.
+    Audit,
 }
 
 impl EventKind {
@@ -258,6 +265,7 @@ impl EventKind {
             Self::Transaction => "transaction",
             Self::Node => "node",
             Self::Gateway => "gateway",
+            Self::Audit => "audit",
         }
     }
 }
@@ -303,6 +311,10 @@ mod tests {
         assert_eq!(
             prefix.event_subscription(EventKind::Decision, None),
             "sigbox.v1.event.decision.*"
+        );
+        assert_eq!(
+            prefix.data(&Slug::new("rates").unwrap()),
+            "sigbox.v1.data.rates"
         );
     }
 

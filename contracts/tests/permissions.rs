@@ -180,12 +180,14 @@ fn everybody_may_do_their_part_and_nothing_else() {
         proxy.may("SUB _INBOX_edge-1.beef.0.* 1");
         proxy.may_not("SUB _INBOX_edge-2.> 2");
         proxy.may_not("SUB sigbox.v1.query.> 3");
-        proxy.may_not("PUB sigbox.v1.data.prefixes 1\r\n0");
+        proxy.may_not("PUB sigbox.v1.data.prefixes.more 1\r\n0");
 
         decider.may("SUB sigbox.v1.query.*.invite deciders 1");
         decider.may("SUB sigbox.v1.query.acme.message deciders 2");
         decider.may("SUB sigbox.v1.event.cancelled.* 3");
         decider.may("SUB sigbox.v1.event.cancelled.acme 4");
+        decider.may("SUB sigbox.v1.data.* 11");
+        decider.may_not("PUB sigbox.v1.data.rates 1\r\n0");
         decider.may("SUB $SRV.PING 5");
         decider.may("SUB $SRV.INFO.lcr.0199 6");
         decider.may_not("SUB sigbox.v1.query.*.invite 7");
@@ -224,6 +226,9 @@ fn everybody_may_do_their_part_and_nothing_else() {
         proxy.may("PUB sigbox.v1.event.cancelled.default 5\r\nevent");
         assert_eq!(decider.hears().0, "sigbox.v1.event.cancelled.default");
         assert_eq!(observer.hears().0, "sigbox.v1.event.cancelled.default");
+
+        proxy.may("PUB sigbox.v1.data.rates 4\r\ndata");
+        assert_eq!(decider.hears().0, "sigbox.v1.data.rates");
 
         // Which deciders are there?
         observer.may("PUB $SRV.PING _INBOX.x.1 0\r\n");

@@ -46,3 +46,8 @@ fn decision_schema_is_current() {
 fn event_schema_is_current() {
     check("event.json", &schema::event());
 }
+
+#[test]
+fn data_schema_is_current() {
+    check("data.json", &schema::data());
+}

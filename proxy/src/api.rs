@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod conditional;
+mod decisions;
 mod events;
 mod explain;
 mod gateways;
@@ -20,17 +21,19 @@ mod upload;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::routing::{get, post};
 
 pub use access::{Access, Caller};
 pub use audit::{Audit, Record};
+pub use decisions::Looking;
 pub use limits::Controls;
 pub use problem::Problem;
 
 use crate::admin::Health;
 use crate::config::Scope;
 use crate::gateways::GatewayBoard;
+use crate::metrics::Metrics;
 use crate::tables::Registry;
 
 /// What the handlers work with.
@@ -42,10 +45,14 @@ pub struct Api {
     pub access: Arc<Access>,
     /// Who changed what.
     pub audit: Arc<Audit>,
+    /// Counts who was refused.
+    pub metrics: Arc<Metrics>,
     /// Pushed tables.
     pub tables: Arc<Registry>,
     /// Readiness.
     pub health: Arc<Health>,
+    /// What was decided, and what shards know.
+    pub looking: Looking,
     /// Gateway sets.
     pub gateways: Arc<GatewayBoard>,
     /// Limits, bans, rules.
@@ -110,6 +117,9 @@ pub const ROUTES: &[Operation] = &[
     operation("POST", "/api/v1/reload", Scope::Admin),
     operation("GET", "/api/v1/events", Scope::Read),
     operation("GET", "/api/v1/audit", Scope::Read),
+    operation("GET", "/api/v1/decisions", Scope::Read),
+    operation("GET", "/api/v1/calls/{*call_id}", Scope::Read),
+    operation("GET", "/api/v1/deciders", Scope::Read),
     operation("GET", "/api/v1/gateways", Scope::Read),
     operation("GET", "/api/v1/gateways/{set}", Scope::Read),
     operation("PUT", "/api/v1/gateways/{set}/{id}", Scope::Gateways),
@@ -150,7 +160,10 @@ pub fn router(api: Api) -> Router {
         .route("/status", get(status::status))
         .route("/reload", post(status::reload))
         .route("/events", get(events::events))
-        .route("/audit", get(status::audit));
+        .route("/audit", get(status::audit))
+        .route("/decisions", get(decisions::latest))
+        .route("/calls/{*call_id}", get(decisions::call))
+        .route("/deciders", get(decisions::deciders));
     Router::new()
         .nest("/api/v1", v1)
         .merge(api.controls.clone().router())
@@ -159,6 +172,7 @@ pub fn router(api: Api) -> Router {
         .route_layer(from_fn_with_state(api.clone(), access::guard))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(map_response_with_state(api.clone(), access::count))
         // A push is limited by what the configuration says, as it is read.
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(api)

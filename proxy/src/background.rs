@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use thread_priority::unix::{set_thread_priority_and_policy, thread_native_id};
+use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
 use tokio::sync::oneshot;
-
-/// The nice value of these threads: they get a tenth of a core that is wanted by others all the time, and all of one
-/// that is not.
-const NICE: i32 = 10;
 
 /// How often it is looked whether something is used by nobody else any more.
 const LOOK: Duration = Duration::from_millis(20);
@@ -45,8 +43,12 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 pub fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Died> {
     let thread = thread::Builder::new().name("background".to_owned());
     let thread = thread.spawn(|| {
-        if let Err(error) = rustix::process::nice(NICE) {
-            tracing::debug!(%error, "a thread cannot lower its priority");
+        // SCHED_IDLE: whoever carries a call has the core at once. A lower nice value alone keeps it for the rest of
+        // a time slice, some milliseconds.
+        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+        if let Err(error) = set {
+            tracing::debug!(?error, "a thread cannot lower its priority");
         }
         work();
     });

@@ -18,6 +18,7 @@ pub mod headers;
 pub mod inbox;
 mod notices;
 mod pending;
+mod services;
 mod simulate;
 mod subjects;
 mod trouble;
@@ -42,7 +43,9 @@ use tokio::task::unconstrained;
 
 pub use connect::BusError;
 pub(crate) use connect::login;
+pub use services::{Endpoint, Service, services};
 pub use simulate::{SimulatedAnswer, simulate};
+pub use subjects::SubjectState;
 
 use self::answer::Said;
 use self::breaker::Verdict;
@@ -174,7 +177,7 @@ impl Bus {
             headers: QueryHeaders::new(1, config.settings.decision.budget),
             limits: config.exchange.limits(),
             max_wait: config.settings.decision.max_wait,
-            tells: config.events.decision,
+            tells: config.settings.records.decisions,
             scratch: Vec::with_capacity(4 * 1024),
             metrics,
         })
@@ -185,7 +188,7 @@ impl Bus {
         self.query = query_options(config);
         self.limits = config.exchange.limits();
         self.max_wait = config.settings.decision.max_wait;
-        self.tells = config.events.decision;
+        self.tells = config.settings.records.decisions;
         self.subjects.set_breaker(config.nats.breaker);
         self.subjects.set_adaptive(config.nats.adaptive);
     }
@@ -380,6 +383,11 @@ impl Bus {
         self.subjects.room(self.calls)
     }
 
+    /// How the deciders have answered, by query subject.
+    pub fn subject_states(&self) -> Vec<SubjectState> {
+        self.subjects.states()
+    }
+
     /// How many queries are out.
     pub fn pending(&self) -> usize {
         self.pending.len()
@@ -393,12 +401,23 @@ impl Bus {
 
     /// Publishes an event, or drops and counts it when that would mean waiting.
     pub fn announce(&mut self, event: &sigbox_contracts::Event, tenant: &str) {
+        if let Ok(tenant) = Slug::new(tenant) {
+            let subject = self.subjects.prefix().event(event.kind(), &tenant);
+            self.publish(subject, event);
+        }
+    }
+
+    /// The same with what is new about a table.
+    pub fn announce_data(&mut self, data: &sigbox_contracts::Data) {
+        if let Ok(table) = Slug::new(data.table.as_str()) {
+            let subject = self.subjects.prefix().data(&table);
+            self.publish(subject, data);
+        }
+    }
+
+    fn publish(&mut self, subject: String, document: &impl serde::Serialize) {
         let published = self.current().is_some() && {
-            let document = serde_json::to_vec(event).unwrap_or_default();
-            let subject = match Slug::new(tenant) {
-                Ok(tenant) => self.subjects.prefix().event(event.kind(), &tenant),
-                Err(_) => return,
-            };
+            let document = serde_json::to_vec(document).unwrap_or_default();
             let publish = self.client.publish(subject, document.into());
             matches!(unconstrained(publish).now_or_never(), Some(Ok(())))
         };

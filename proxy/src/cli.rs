@@ -3,6 +3,7 @@
 mod api;
 mod call;
 mod check;
+mod decisions;
 mod demo;
 mod interrupt;
 mod print;
@@ -58,6 +59,10 @@ enum Command {
     Lookup(tables::Lookup),
     /// List the nodes and deciders, and which revision of the tables each runs with
     Nodes(state::Nodes),
+    /// List the last decisions of a node, newest first
+    Decisions(decisions::Decisions),
+    /// List the deciders that answer, and how they have answered a node
+    Deciders(decisions::Deciders),
     /// List gateways, or take one out of use
     Gateways(state::Gateways),
     /// List limits and what they counted
@@ -111,6 +116,8 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => tables::rollback(&args),
         Command::Lookup(args) => tables::lookup(&args),
         Command::Nodes(args) => state::nodes(&args),
+        Command::Decisions(args) => decisions::decisions(&args),
+        Command::Deciders(args) => decisions::deciders(&args),
         Command::Gateways(args) => state::gateways(&args),
         Command::Limits(args) => state::limits(&args),
         Command::Bans(args) => state::bans(&args),

@@ -186,6 +186,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Whether a node without NATS counts as ready.
     pub ready_without_nats: bool,
+    /// How many of the last decisions are kept for people who look.
+    pub decisions: usize,
     /// Its certificates; without any it speaks plain HTTP.
     pub tls: Option<crate::tls::Files>,
     /// Who may ask for what; everybody who reaches it for everything when there are neither these nor clients.
@@ -319,6 +321,10 @@ pub struct Events {
     pub node: bool,
     /// When a gateway's state changes.
     pub gateway: bool,
+    /// What the audit log gets.
+    pub audit: bool,
+    /// When another version of a table counts.
+    pub data: bool,
 }
 
 /// `[overload]`, but for what the core is told: [`Settings::retry_after`].

@@ -8,6 +8,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod decision;
+pub mod decisions;
 pub mod demo;
 pub mod describe;
 pub mod explain;

@@ -3,6 +3,7 @@
 //! The per-message path only writes plain numbers that belong to its own shard
 //! ([`ShardMetrics`], [`sigbox_core::Counters`]); they are added up when someone scrapes.
 
+mod api;
 mod collector;
 mod gateways;
 mod histogram;
@@ -68,6 +69,7 @@ pub struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     rate_limits: Arc<OnceLock<RateLimited>>,
     tls: tls::TlsMetrics,
+    api: api::ApiMetrics,
 }
 
 /// The shards that have registered.
@@ -195,6 +197,8 @@ impl Metrics {
         registry.register("reloads", "Configuration reloads", reloads.clone());
         let tls = tls::TlsMetrics::default();
         tls.register(registry);
+        let api = api::ApiMetrics::default();
+        api.register(registry);
         registry.register_collector(Box::new(Arc::clone(&shards)));
         let rate_limits = Arc::default();
         registry.register_collector(Box::new(RateLimitCollector(Arc::clone(&rate_limits))));
@@ -208,6 +212,7 @@ impl Metrics {
             reloads,
             rate_limits,
             tls,
+            api,
         }
     }
 
@@ -253,11 +258,15 @@ impl Metrics {
         let _ = self.shards.gateways.set(board);
     }
 
-    /// How many shards have a NATS connection right now.
-    pub fn set_nats_connected(&self, shards: usize) {
-        self.shards
-            .nats_connected
-            .store(shards as u64, Ordering::Relaxed);
+    /// A shard's NATS connection is up. Counted up and down, because shards that set a number they have read overtake
+    /// each other.
+    pub fn nats_up(&self) {
+        self.shards.nats_connected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One that was up is lost.
+    pub fn nats_down(&self) {
+        self.shards.nats_connected.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// An event of a NATS connection, by kind: `connected`, `disconnected`, `lame_duck`,
@@ -386,7 +395,10 @@ mod tests {
         shells[1].add_many(ShardCounter::UdpReceived, 4);
         shells[1].decision_took(std::time::Duration::from_micros(1_500));
         shells[0].invalid(sigbox_contracts::InvalidReason::NoRoutes);
-        metrics.set_nats_connected(2);
+        metrics.nats_up();
+        metrics.nats_up();
+        metrics.nats_up();
+        metrics.nats_down();
         metrics.set_log_drops(|| 7);
         let text = metrics.render().unwrap();
         for line in [

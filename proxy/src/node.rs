@@ -3,6 +3,7 @@
 //! [`Node::start`] binds everything before it starts anything, so that a port that is taken is an
 //! error and not half a proxy. [`run`] is what `sigbox run` does: start, then wait for signals.
 
+mod announce;
 mod bind;
 mod certificates;
 mod lookup;
@@ -20,7 +21,7 @@ use std::thread;
 use arc_swap::ArcSwap;
 use sigbox_core::Counters;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 pub use bind::BindError;
@@ -28,13 +29,16 @@ pub use bind::BindError;
 use self::watch::Watch;
 
 use crate::admin::{Admin, Health};
-use crate::api::{self, Access, Api, Audit, Controls};
+use crate::api::{self, Access, Api, Audit, Controls, Looking};
 use crate::bans::{self, Bans};
 use crate::config::{Config, Severity};
+use crate::decisions::Decisions;
 use crate::gateways::GatewayBoard;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ReceiveBuffers};
-use crate::shard::{Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels};
+use crate::shard::{
+    Announcement, Clock, Control, Parts, Shard, ShardError, ShardHandle, Steer, channels,
+};
 use crate::tables::{Registry, Replica, Store, StoreError};
 use crate::tls::{Certificates, Files, TlsError};
 
@@ -197,28 +201,45 @@ impl Node {
         let replicas = config.tables.replicas;
         let replica = replicas.map(|_| Arc::new(Replica::new(config.node.to_string())));
         let (others, running) = (board.clone(), live.clone());
-        let tables = Registry::open(store, shared.clone(), replica.clone(), move |tables| {
-            others.replace(tables.gateways().clone());
-            running.store(Arc::new(tables.config()));
-            tell(&told, || Control::Tables(tables.clone()));
-        })?;
+        let tables = Registry::open(
+            store,
+            shared.clone(),
+            replica.clone(),
+            move |tables, changes| {
+                others.replace(tables.gateways().clone());
+                running.store(Arc::new(tables.config()));
+                tell(&told, || Control::Tables(tables.clone()));
+                for change in changes {
+                    announce::announce(&told, Announcement::Data(Box::new(change)));
+                }
+            },
+        )?;
         let tables = Arc::new(tables);
         board.replace(tables.tables().gateways().clone());
         live.store(Arc::new(tables.tables().config()));
+        let audit = Audit::open(config.data_dir.as_deref(), metrics.clone());
+        let audit = Arc::new(audit.map_err(system("cannot open the audit log"))?);
         let (reload, reloads) = mpsc::channel(4);
+        let steer = Steer::new(shards);
+        let decisions = Arc::new(Decisions::new(config.admin.decisions, shards));
+        let looking = Looking {
+            decisions: decisions.clone(),
+            shards: handles.clone(),
+            steer: steer.clone(),
+            turn: Arc::new(Semaphore::new(1)),
+        };
         let api = Api {
             node: config.node.as_str().into(),
             access: Arc::new(Access::new(
                 config.admin.tokens.clone(),
                 config.admin.clients.clone(),
             )),
-            audit: Arc::new(
-                Audit::open(config.data_dir.as_deref())
-                    .map_err(system("cannot open the audit log"))?,
-            ),
+            audit: audit.clone(),
+            metrics: metrics.clone(),
             tables: tables.clone(),
             health: health.clone(),
             controls,
+            looking,
             gateways: board.clone(),
             reload,
         };
@@ -235,13 +256,17 @@ impl Node {
             let (nats, registry) = (config.nats.clone(), tables.clone());
             admin.handle().spawn(replica.run(nats, replicas, registry));
         }
+        admin.handle().spawn(audit.clone().sweep());
+        admin
+            .handle()
+            .spawn(announce::audit(audit.follow(), handles.clone()));
         let memory = MemoryGuard::start(config.overload.memory, admin.handle());
         let (wanted_bans, wanted) = bans::channel();
         let serve_bans = bans.clone().serve(wanted, move || clock.now());
         admin.handle().spawn(serve_bans);
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
-        let (steer, process) = (Steer::new(shards), random::<8>()?);
+        let process = random::<8>()?;
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
@@ -266,6 +291,7 @@ impl Node {
                 health: health.clone(),
                 bans: bans.clone(),
                 wanted_bans: wanted_bans.clone(),
+                kept: decisions.of_shard(index).unwrap_or_default(),
                 memory: memory.clone(),
             };
             let (started, start) = oneshot::channel();

@@ -33,7 +33,10 @@ use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 pub use clock::Clock;
-pub use parts::{Control, Handoff, Lookup, Parts, ShardHandle, ShardQueues, Sockets, channels};
+pub use parts::{
+    Announcement, Control, Handoff, Look, Lookup, Parts, ShardHandle, ShardQueues, Sockets,
+    channels,
+};
 pub use steer::Steer;
 
 use self::admission::{Admission, Change, Fate, Waiting};
@@ -47,6 +50,7 @@ use crate::bans::{Bans, Wanted};
 use crate::bus::{Bus, BusError, Incoming, Link, Reply};
 use crate::config::{Config, Events};
 use crate::decision::{Answered, PlanContext, Recorder};
+use crate::decisions::Kept;
 use crate::memory::MemoryGuard;
 use crate::metrics::{ShardCounter, ShardMetrics};
 use crate::tables::Tables;
@@ -117,6 +121,7 @@ pub struct Shard {
     max_routes: usize,
     events: Events,
     recorder: Recorder,
+    kept: Arc<Kept>,
     metrics: Arc<ShardMetrics>,
 }
 
@@ -182,6 +187,7 @@ impl Shard {
             max_routes: config.exchange.max_routes,
             events: config.events,
             recorder: Recorder::new(config.node.as_str()),
+            kept: parts.kept,
             metrics,
         })
     }
@@ -235,6 +241,8 @@ impl Shard {
                 Control::Tables(tables) => self.take_tables(tables),
                 Control::Drain => self.start_draining(),
                 Control::Gateway(change) => self.gateway_changed(&change),
+                Control::Look(look) => self.look(look),
+                Control::Announce(what) => self.announce(&what),
                 Control::Stop => self.drain = Drain::Stopped,
                 Control::Looked(ticket, addresses) => {
                     if addresses.is_empty() {

@@ -4,6 +4,7 @@
 //! and hands it to all of them as a whole. [`Registry`] makes the changes, [`Store`] keeps the versions on disk,
 //! [`Replica`] shares them with other nodes and with deciders.
 
+mod active;
 mod change;
 mod compiled;
 mod gateways;
@@ -23,6 +24,7 @@ use crate::config::Config;
 
 use schedules::Schedules;
 
+pub use active::Active;
 pub use change::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 pub use compiled::{Compiled, Found};
 pub use registry::Registry;

@@ -31,7 +31,10 @@ fn the_defaults_are_the_core_s() {
     assert_eq!(settings.timers, core.timers);
     assert_eq!(settings.decision, core.decision);
     assert_eq!(settings.limits, core.limits);
-    assert_eq!(settings.records, core.records);
+    // Some are kept for people who look; nothing is recorded when none are.
+    assert!(settings.records.decisions && !settings.records.transactions);
+    let none = parse(&format!("{SMALLEST}[admin]\ndecisions = 0\n"));
+    assert_eq!(none.settings.records, core.records);
     assert_eq!(
         (
             &settings.tenant,

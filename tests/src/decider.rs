@@ -168,6 +168,17 @@ impl FakeDecider {
         }
     }
 
+    /// The next that is told about a table; events before it are passed over.
+    pub fn next_data(&self) -> Result<Value> {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE);
+            let event = event.context("nothing came about a table")?;
+            if event.get("event").is_none() {
+                return Ok(event);
+            }
+        }
+    }
+
     /// Answers a query, now, whatever was answered before.
     pub fn answer(&self, query: &Query, answer: Answer) -> Result<()> {
         self.order(Command::Answer {
@@ -263,7 +274,9 @@ async fn serve(
         ),
         None => None,
     };
-    let mut events = client.subscribe("sigbox.v1.event.>").await?;
+    let data = client.subscribe("sigbox.v1.data.*").await?;
+    let events = client.subscribe("sigbox.v1.event.>").await?;
+    let mut events = futures_util::stream::select(events, data);
     client.flush().await?;
     let _ = ready.send(Ok(()));
     loop {

@@ -201,6 +201,9 @@ fn calls(reader: &mut Reader, sigbox: &Sigbox) -> Result<()> {
         ("/status", 200),
         ("/status?min_version=99", 409),
         ("/audit", 200),
+        ("/decisions?limit=5", 200),
+        ("/decisions?limit=x", 400),
+        ("/deciders", 200),
     ] {
         let path = format!("/api/v1{path}");
         call(
@@ -211,6 +214,13 @@ fn calls(reader: &mut Reader, sigbox: &Sigbox) -> Result<()> {
             status,
         )?;
     }
+    call(
+        "GET",
+        "/api/v1/calls/{call_id}",
+        "/api/v1/calls/a@b",
+        None,
+        404,
+    )?;
     call("POST", "/api/v1/reload", "/api/v1/reload", None, 200)?;
     call("GET", "/api/v1/gateways", "/api/v1/gateways", None, 200)?;
     call(

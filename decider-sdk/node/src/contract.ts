@@ -72,7 +72,8 @@ export type Event =
   | ({event: "cancelled"} & CancelledEvent)
   | ({event: "transaction"} & TransactionEvent)
   | ({event: "node"} & NodeEvent)
-  | ({event: "gateway"} & GatewayEvent);
+  | ({event: "gateway"} & GatewayEvent)
+  | ({event: "audit"} & AuditEvent);
 
 /**
  * A From, To or Contact value.
@@ -530,6 +531,47 @@ export interface Decision {
    * Version of this document, `<major>.<minor>`. Absent is `1.0`.
    */
   version?: string;
+}
+/**
+ * An entry of the audit log of a proxy's HTTP API.
+ */
+export interface AuditEvent {
+  /**
+   * When, in Unix milliseconds.
+   */
+  at: number;
+  /**
+   * The name of the token or client; absent when nobody could be told.
+   */
+  by?: string;
+  /**
+   * Name of the proxy.
+   */
+  node: string;
+  /**
+   * What came of it.
+   */
+  outcome: string;
+  /**
+   * The revision of all tables after it, when it changed one.
+   */
+  revision?: number;
+  /**
+   * The table, when it was about one.
+   */
+  table?: string;
+  /**
+   * Tenant.
+   */
+  tenant: string;
+  /**
+   * Version of this document.
+   */
+  version: string;
+  /**
+   * What was asked for.
+   */
+  what: string;
 }
 /**
  * One branch of a transaction.

@@ -35,7 +35,7 @@ pub struct Core {
     secret: Secret,
     wall_origin_ms: u64,
     counters: Arc<Counters>,
-    store: Store,
+    pub(crate) store: Store,
     suspended: Waiting,
     calls: Calls,
     prober: Prober,

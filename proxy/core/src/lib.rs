@@ -49,6 +49,7 @@ mod store;
 mod tail;
 mod transaction;
 mod turn_away;
+mod underway;
 mod waiting;
 mod wheel;
 
@@ -86,3 +87,4 @@ pub use schedule::{Dated, Days, Exception, HoursError, Schedule, Span, Weekly};
 pub use settings::{
     DecisionSettings, Limits, Listener, Records, Redirects, Role, Settings, Timers,
 };
+pub use underway::{BranchUnderway, Underway};

@@ -152,6 +152,12 @@ impl Slots {
         at
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        let held = self.chunks.iter().flat_map(|chunk| chunk.held.iter());
+        held.filter(|held| held.generation != 0)
+            .map(|held| &held.slot)
+    }
+
     pub(crate) fn get(&self, key: TransactionKey) -> Option<&Held> {
         let slot = key.slot as usize;
         let held = self.chunks.get(slot / CHUNK)?.held.get(slot % CHUNK)?;

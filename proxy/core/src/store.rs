@@ -40,6 +40,14 @@ impl Store {
         self.lingering
     }
 
+    /// Every live transaction, but the one that is being worked on.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Context> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Live(Some(context)) => Some(&**context),
+            _ => None,
+        })
+    }
+
     pub(crate) fn find(&self, fingerprint: Fingerprint) -> Option<TransactionKey> {
         let slot = self.servers.find(&self.slots, Name::of(fingerprint))?;
         Some(self.slots.key(slot))

@@ -43,14 +43,14 @@ impl Health {
 
     /// A shard's NATS connection is up.
     pub fn nats_up(&self) {
-        let before = self.nats_connected.fetch_add(1, Ordering::Relaxed);
-        self.metrics.set_nats_connected(before + 1);
+        self.nats_connected.fetch_add(1, Ordering::Relaxed);
+        self.metrics.nats_up();
     }
 
     /// A shard's NATS connection that was up is lost.
     pub fn nats_down(&self) {
-        let before = self.nats_connected.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.set_nats_connected(before.saturating_sub(1));
+        self.nats_connected.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.nats_down();
     }
 
     /// No new calls are taken from now on.

@@ -205,8 +205,8 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         Ok(caller) => {
             request.extensions_mut().insert(caller.clone());
             let response = next.run(request).await;
-            if let Some(outcome) = outcome(&response, operation.scope) {
-                api.audit.add(Record::done(&caller.0, what, outcome));
+            if let Some(record) = record(&caller, what, &response, operation.scope) {
+                api.audit.add(record);
             }
             response
         }
@@ -219,14 +219,20 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
 
 /// What the audit log says of an answer: every change that was refused, and those that were made and of which the handler
 /// has nothing more to say.
-fn outcome(response: &Response, scope: Scope) -> Option<String> {
+fn record(caller: &Caller, what: String, response: &Response, scope: Scope) -> Option<Record> {
     let refusal = response.extensions().get::<Refusal>();
     match (scope, refusal) {
         (Scope::Read, _) => None,
-        (_, Some(Refusal(why))) => Some(format!("refused: {why}")),
-        (Scope::Gateways | Scope::Limits, None) => Some("done".to_owned()),
+        (_, Some(Refusal(why))) => Some(Record::not_done(&caller.0, what, why)),
+        (Scope::Gateways | Scope::Limits, None) => Some(Record::done(&caller.0, what, "done")),
         (Scope::Tables | Scope::Admin, None) => None,
     }
+}
+
+/// Counts requests that anybody can have refused who reaches the port.
+pub(super) async fn count(State(api): State<Api>, response: Response) -> Response {
+    api.metrics.api_refused(response.status().as_u16());
+    response
 }
 
 /// HEAD is what GET is.

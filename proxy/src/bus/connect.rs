@@ -7,7 +7,7 @@ use async_nats::{Client, ConnectOptions, Event, Server, Subscriber};
 use tokio::sync::mpsc;
 
 use super::inbox::Inbox;
-use crate::config::{Login, Nats};
+use crate::config::{Config, Login, Nats};
 
 /// How many commands may wait for the connection's task before the bus counts as congested. Small,
 /// because what waits here while a server dies is sent after the reconnect.
@@ -131,6 +131,25 @@ pub(crate) async fn login(
                 })?
         }
     })
+}
+
+/// A connection of its own for what people ask, which ends when it is dropped; no shard hears of it. `purpose` is
+/// what it is called.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(super) async fn aside(config: &Config, purpose: &str) -> Result<Client, String> {
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let options = login(ConnectOptions::new(), &config.nats.login)
+        .await
+        .map_err(|error| words(&error))?
+        .name(format!("sigbox/{}/{purpose}", config.node))
+        .connection_timeout(config.nats.connect_timeout);
+    let connecting = options.connect(config.nats.servers.as_slice());
+    tokio::time::timeout(config.nats.connect_timeout, connecting)
+        .await
+        .map_err(|error| words(&error))?
+        .map_err(|error| words(&error))
 }
 
 /// Short at first, because every call falls back meanwhile; then longer, and never the same for all

@@ -4,7 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::ConnectOptions;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sigbox_contracts::Slug;
@@ -78,16 +77,8 @@ async fn ask(
     write_query(suspended, local, &query_options(config), &mut document)
         .map_err(|error| (FallbackCause::Invalid, Some(error.to_string())))?;
 
-    let options = connect::login(ConnectOptions::new(), &config.nats.login)
-        .await
-        .map_err(|error| disconnected(&error))?
-        .name(format!("sigbox/{}/simulate", config.node))
-        .connection_timeout(config.nats.connect_timeout);
-    let connecting = options.connect(config.nats.servers.as_slice());
-    let client = timeout(config.nats.connect_timeout, connecting)
-        .await
-        .map_err(|error| disconnected(&error))?
-        .map_err(|error| disconnected(&error))?;
+    let client = connect::aside(config, "simulate").await;
+    let client = client.map_err(|error| disconnected(&error))?;
     let inbox = Inbox::new(&config.node, drawn, u8::MAX);
     let token = Token {
         key: TransactionKey::from_bits(0),

@@ -30,6 +30,33 @@ pub(super) struct Asked {
     trouble: Trouble,
     /// How the last query failed; empty when none did so far.
     why: String,
+    /// Queries that were answered with a decision.
+    answered: u64,
+    /// Queries that were answered with an error, with what is none, or not in time.
+    failed: u64,
+}
+
+/// How the deciders of one query subject have answered one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectState {
+    /// The subject.
+    pub subject: String,
+    /// Its tenant.
+    pub tenant: Arc<str>,
+    /// Its class.
+    pub class: &'static str,
+    /// The circuit breaker.
+    pub breaker: BreakerState,
+    /// How many queries may be out at once.
+    pub limit: u32,
+    /// How many are.
+    pub open: u32,
+    /// How many were answered with a decision.
+    pub answered: u64,
+    /// How many were answered with an error, with what is no decision, or not in time.
+    pub failed: u64,
+    /// How the last one failed that did; empty when none has.
+    pub last_failure: String,
 }
 
 /// Every subject that was ever asked on; tenants are configured, so there are few.
@@ -82,6 +109,8 @@ impl Subjects {
             window: Window::new(),
             trouble: Trouble::none(),
             why: String::new(),
+            answered: 0,
+            failed: 0,
         }));
         for class in Class::ALL {
             let limit = Window::new().limit();
@@ -120,6 +149,23 @@ impl Subjects {
         Ok(permit)
     }
 
+    /// All that were asked.
+    pub(super) fn states(&self) -> Vec<SubjectState> {
+        let used = |asked: &&Asked| asked.answered + asked.failed > 0 || asked.window.open() > 0;
+        let state = |asked: &Asked| SubjectState {
+            subject: asked.subject.to_string(),
+            tenant: asked.tenant.clone(),
+            class: asked.class.slug(),
+            breaker: asked.breaker.state(),
+            limit: asked.window.limit(),
+            open: asked.window.open(),
+            answered: asked.answered,
+            failed: asked.failed,
+            last_failure: asked.why.clone(),
+        };
+        self.asked.iter().filter(used).map(state).collect()
+    }
+
     /// How many more queries may go out at once.
     pub(super) fn room(&mut self, position: u16) -> usize {
         let asked = &mut self.asked[usize::from(position)];
@@ -135,10 +181,15 @@ impl Subjects {
         self.step(open.subject, |breaker| {
             breaker.settle(now, open.permit, verdict);
         });
+        let asked = &mut self.asked[usize::from(open.subject)];
+        match verdict {
+            Verdict::Answered => asked.answered += 1,
+            Verdict::Failed => asked.failed += 1,
+            Verdict::Unknown => {}
+        }
         if open.is_extended {
             return;
         }
-        let asked = &mut self.asked[usize::from(open.subject)];
         if verdict == Verdict::Unknown {
             return asked.window.closed();
         }

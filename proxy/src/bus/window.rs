@@ -75,6 +75,11 @@ impl Window {
         self.limit
     }
 
+    /// How many are out.
+    pub(super) fn open(&self) -> u32 {
+        self.open
+    }
+
     /// How many more may go out now.
     pub(super) fn room(&mut self) -> u32 {
         let room = self.limit.saturating_sub(self.open);

@@ -150,6 +150,8 @@ fn events(events: Events) -> String {
         ("cancelled", events.cancelled),
         ("node", events.node),
         ("gateway", events.gateway),
+        ("audit", events.audit),
+        ("data", events.data),
     ];
     match join(
         kinds

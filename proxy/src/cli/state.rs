@@ -69,7 +69,7 @@ pub(super) struct Bans {
     node: Node,
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -78,7 +78,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Rows of a list in a document, its fields by name.
-fn listed(list: &Value, heads: &[&str], fields: &[&str]) -> String {
+pub(super) fn listed(list: &Value, heads: &[&str], fields: &[&str]) -> String {
     let rows = list.as_array().into_iter().flatten();
     print::table(
         heads,

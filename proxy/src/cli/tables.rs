@@ -230,7 +230,7 @@ fn from_name(path: &Path) -> (Option<Format>, Option<&'static str>) {
 }
 
 /// For a query (RFC 3986 §2.1).
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     text.bytes()
         .map(|b| match plain(b) {

@@ -49,6 +49,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
     Some(Admin {
         listen: listen?,
         ready_without_nats: section.flag("ready_without_nats"),
+        decisions: section.number("decisions").unwrap_or_default(),
         tls: tls.ok()?,
         tokens,
         clients,

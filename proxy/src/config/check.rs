@@ -122,7 +122,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         decision: sections::decision(&decision),
         limits: sections::limits(&limits, &decision, runtime.shards),
         records: Records {
-            decisions: events.decision,
+            decisions: events.decision || admin.as_ref().is_some_and(|admin| admin.decisions > 0),
             transactions: events.transaction,
         },
         retry_after: sections::retry_after(&overload),

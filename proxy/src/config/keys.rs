@@ -193,14 +193,16 @@ keys! {
             "Decisions with a `cache` that are remembered for `cached` rules, in the whole node.";
     }
     "events" {
-        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`, `gateway`") = "[\"cancelled\"]",
-            "Events published on `<prefix>.v1.event.<kind>.<tenant>`.";
+        live "publish" Text("kinds, one or a list, of `decision`, `transaction`, `cancelled`, `node`, `gateway`, `audit`, `data`") = "[\"cancelled\"]",
+            "Events published on `<prefix>.v1.event.<kind>.<tenant>`; `data` on `<prefix>.v1.data.<table>`.";
     }
     "admin" {
         fixed "listen" Text("`\"ADDRESS:PORT\"`") = "\"127.0.0.1:9090\"",
             "Where the HTTP API, `/healthz`, `/readyz` and `/metrics` are served; a loopback address unless there are tokens or clients.";
         fixed "ready_without_nats" Flag = "true",
             "Whether `/readyz` says 200 while NATS is away: local rules still decide then.";
+        fixed "decisions" Number(0, 100000) = "1000",
+            "How many of the last decisions are kept in memory, 16 MiB at most, for `GET /decisions` and `/calls`; 0 keeps none.";
     }
     "admin.tls" {
         fixed "cert" Text("path of a PEM file") = "",

@@ -89,6 +89,9 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         &running.settings.cache.room(),
     );
     std::sync::Arc::make_mut(&mut settings).cache = running.settings.cache.clone();
+    // What is kept for people stays, whatever the file says.
+    std::sync::Arc::make_mut(&mut settings).records.decisions =
+        new.events.decision || running.admin.decisions > 0;
     let mut overload = new.overload;
     overload.memory = keep(
         root,

@@ -216,8 +216,16 @@ pub(super) fn retry_after(section: &Section<'_>) -> (Duration, Duration) {
 
 /// `[events]`
 pub(super) fn events(section: &Section<'_>) -> Events {
-    let kinds =
-        ["decision", "transaction", "cancelled", "node", "gateway"].map(|kind| (kind, kind));
+    let kinds = [
+        "decision",
+        "transaction",
+        "cancelled",
+        "node",
+        "gateway",
+        "audit",
+        "data",
+    ]
+    .map(|kind| (kind, kind));
     let published = section.list("publish", |value| value.choice(&kinds));
     Events {
         decision: published.contains(&"decision"),
@@ -225,6 +233,8 @@ pub(super) fn events(section: &Section<'_>) -> Events {
         cancelled: published.contains(&"cancelled"),
         node: published.contains(&"node"),
         gateway: published.contains(&"gateway"),
+        audit: published.contains(&"audit"),
+        data: published.contains(&"data"),
     }
 }
 

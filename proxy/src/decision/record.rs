@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use sigbox_contracts::event::{
-    Branch, CancelledEvent, Cause, DecisionEvent, Event, GatewayEvent, GatewayReason, GatewayState,
-    NodeEvent, NodeState, Outcome, TransactionEvent,
+    AuditEvent, Branch, CancelledEvent, Cause, DecisionEvent, Event, GatewayEvent, GatewayReason,
+    GatewayState, NodeEvent, NodeState, Outcome, TransactionEvent,
 };
-use sigbox_contracts::{Class, VERSION};
+use sigbox_contracts::{Class, Data, VERSION};
 use sigbox_core::{Decided, FallbackCause, Finished, GatewayChange, Outputs, Settings, Token, Why};
 use uuid::Uuid;
+
+use crate::api::Record;
+use crate::tables::Active;
 
 /// What an answer said besides the plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,6 +145,36 @@ impl Recorder {
             probe: change.by_probe,
             at,
         }))
+    }
+
+    /// The audit log got an entry.
+    pub fn audit(&self, record: &Record, tenant: &str) -> Event {
+        Event::Audit(Box::new(AuditEvent {
+            version: VERSION.to_owned(),
+            node: self.node.clone(),
+            tenant: tenant.to_owned(),
+            by: record.by.clone(),
+            what: record.what.clone(),
+            outcome: record.outcome.clone(),
+            table: record.table.clone(),
+            revision: record.revision,
+            at: record.at_ms as f64,
+        }))
+    }
+
+    /// Another version of a table counts.
+    pub fn data(&self, active: &Active, at: f64) -> Data {
+        let version = active.version.as_ref();
+        Data {
+            version: VERSION.to_owned(),
+            node: self.node.clone(),
+            table: active.table.to_string(),
+            active: version.map(|version| version.number),
+            sha256: version.map(|version| version.sha256.to_string()),
+            rows: version.map(|version| version.rows),
+            revision: active.revision,
+            at,
+        }
     }
 
     /// A query that nobody waits for any more.

@@ -158,6 +158,9 @@ fn help(family: &str) -> &'static str {
         "udp_receive_buffer_dropped" => {
             "Datagrams that the kernel dropped as a receive buffer was full, by what the socket is for"
         }
+        "decisions_not_kept" => {
+            "Decisions that are not among those kept for people, because somebody read them just then"
+        }
         "udp_receive_errors" => "Reads from UDP sockets that failed",
         "udp_keep_alives" => "Keep-alive datagrams received",
         "shard_handoffs" => "Messages passed from the shard that received them to their own",

@@ -56,6 +56,8 @@ counters! {
     UdpDropTooLong = "udp_dropped"["reason" = "too_long"],
     /// To be sent, but the system refused for another reason.
     UdpDropSendFailed = "udp_dropped"["reason" = "send_failed"],
+    /// Decisions that are not among those kept for people, because somebody read them just then.
+    DecisionsNotKept = "decisions_not_kept",
     /// Reads that failed; ICMP errors arrive this way.
     UdpReceiveErrors = "udp_receive_errors",
     /// Keep-alives received.

@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
+use sigbox_contracts::Event;
 use sigbox_core::{
-    BranchToken, FallbackCause, GatewayChange, GatewayState, Input, ListenerId, Outcome, Output,
-    Settings, Ticket, Token,
+    BranchToken, Decided, FallbackCause, GatewayChange, GatewayState, Input, ListenerId, Outcome,
+    Output, Settings, Ticket, Token,
 };
 use smallvec::SmallVec;
 
@@ -173,12 +174,8 @@ impl Shard {
                     took_us = decided.took.as_micros(),
                     "decided"
                 );
-                if self.events.decision {
-                    let answered = self.answered.as_ref();
-                    let event = self
-                        .recorder
-                        .decision(decided, &self.out, answered, unix_ms());
-                    self.bus.announce(&event, &decided.tenant);
+                if self.events.decision || self.kept.is_on() {
+                    self.record(decided);
                 }
             }
             Output::Gateway(change) => self.gateway_changed(change),
@@ -188,6 +185,22 @@ impl Shard {
                     self.bus.announce(&event, &finished.tenant);
                 }
             }
+        }
+    }
+
+    /// Tells others of a decision, and keeps it for people who look.
+    fn record(&mut self, decided: &Decided) {
+        let answered = self.answered.as_ref();
+        let event = self
+            .recorder
+            .decision(decided, &self.out, answered, unix_ms());
+        if self.events.decision {
+            self.bus.announce(&event, &decided.tenant);
+        }
+        if let (true, Event::Decision(record)) = (self.kept.is_on(), event)
+            && !self.kept.add(*record)
+        {
+            self.metrics.add(ShardCounter::DecisionsNotKept);
         }
     }
 

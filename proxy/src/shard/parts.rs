@@ -4,16 +4,19 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use sigbox_core::{Counters, GatewayChange, ListenerId, Ticket};
-use tokio::sync::mpsc;
+use sigbox_core::{Counters, GatewayChange, ListenerId, Ticket, Underway};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Clock, Steer};
 use crate::admin::Health;
+use crate::api::Record;
 use crate::bans::{Bans, Wanted};
+use crate::bus::SubjectState;
 use crate::config::Config;
+use crate::decisions::Kept;
 use crate::memory::MemoryGuard;
 use crate::metrics::{Metrics, ShardMetrics};
-use crate::tables::Tables;
+use crate::tables::{Active, Tables};
 
 /// A message that arrived at one shard's socket and belongs to another.
 #[derive(Debug)]
@@ -37,6 +40,24 @@ pub struct Lookup {
     pub name: String,
 }
 
+/// What somebody wants to see. An answer that nobody waits for any more is dropped.
+#[derive(Debug)]
+pub enum Look {
+    /// The transactions under way with a Call-ID.
+    Call(Box<[u8]>, oneshot::Sender<Vec<Underway>>),
+    /// How the deciders have answered.
+    Deciders(oneshot::Sender<Vec<SubjectState>>),
+}
+
+/// What others are told that did not happen on a shard.
+#[derive(Debug)]
+pub enum Announcement {
+    /// The audit log got an entry.
+    Audit(Box<Record>),
+    /// Another version of a table counts.
+    Data(Box<Active>),
+}
+
 /// What the node tells a shard.
 #[derive(Debug)]
 pub enum Control {
@@ -47,6 +68,10 @@ pub enum Control {
     Drain,
     /// An operator switched a gateway.
     Gateway(Box<GatewayChange>),
+    /// Somebody wants to see something.
+    Look(Look),
+    /// The first shard publishes it, when that is configured.
+    Announce(Announcement),
     /// Every shard is drained.
     Stop,
     /// Tables that count from now on.
@@ -131,6 +156,8 @@ pub struct Parts {
     pub bans: Arc<Bans>,
     /// Where those go whom the core bans.
     pub wanted_bans: mpsc::Sender<Wanted>,
+    /// Where its decisions are kept for people who look.
+    pub kept: Arc<Kept>,
     /// Whether there is memory for new calls.
     pub memory: Arc<MemoryGuard>,
 }

@@ -60,7 +60,8 @@ impl Steer {
         }
     }
 
-    fn of_call(&self, call_id: &[u8]) -> usize {
+    /// The shard of the calls with this Call-ID.
+    pub fn of_call(&self, call_id: &[u8]) -> usize {
         let hash = self.hasher.hash_one(call_id);
         // The high bits of a product spread as well as a remainder, without the division.
         ((u128::from(hash) * self.shards as u128) >> 64) as usize

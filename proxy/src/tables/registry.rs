@@ -17,14 +17,13 @@ use sigbox_tables::{
 use tokio::sync::{Mutex, watch};
 use tracing::{debug, error, info};
 
-use super::Tables;
 use super::change::{
     Asked, Change, ChangeError, Changed, Precondition, Pushed, RowCounts, etag_of, holds, unchanged,
 };
 use super::replica::{Replica, ReplicaError};
 use super::snapshot::{Source, build, compile, last_good};
 use super::store::{Store, StoreError};
-use super::{compiled, schedules};
+use super::{Active, Tables, compiled, schedules};
 use crate::background;
 use crate::config::Config;
 
@@ -36,7 +35,7 @@ pub struct Registry {
     /// Who may change the manifest.
     turn: Mutex<()>,
     revision: watch::Sender<u64>,
-    tell: Box<dyn Fn(Arc<Tables>) + Send + Sync>,
+    tell: Box<dyn Fn(Arc<Tables>, Vec<Active>) + Send + Sync>,
     /// Where the manifest of all nodes is; `None` for a node by itself.
     replica: Option<Arc<Replica>>,
     /// Why what the others have could not be taken over.
@@ -47,7 +46,8 @@ pub struct Registry {
 const ATTEMPTS: usize = 8;
 
 impl Registry {
-    /// Loads what is in `store`. `tell` is given every snapshot but the first one.
+    /// Loads what is in `store`. `tell` is given every snapshot but the first one, and what counts
+    /// in it that did not before.
     ///
     /// # Errors
     /// [`StoreError`] when the manifest cannot be read. A version that cannot be loaded is replaced by the newest that
@@ -56,7 +56,7 @@ impl Registry {
         store: Store,
         config: Arc<Config>,
         replica: Option<Arc<Replica>>,
-        tell: impl Fn(Arc<Tables>) + Send + Sync + 'static,
+        tell: impl Fn(Arc<Tables>, Vec<Active>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let manifest = store.manifest()?.unwrap_or_else(Manifest::new);
         let tables = last_good(&store, config.clone(), manifest);
@@ -508,21 +508,19 @@ impl Registry {
     fn take(&self, tables: Tables) {
         let tables = Arc::new(tables);
         let before = self.current.swap(tables.clone());
-        for (name, table) in tables.iter() {
-            if before
-                .get(name)
-                .is_none_or(|old| old.version != table.version)
-            {
-                info!(
-                    table = name,
-                    version = table.version,
-                    rows = table.table.len(),
-                    revision = tables.manifest.revision,
-                    "table active"
-                );
+        let changes = tables.since(&before);
+        for change in &changes {
+            let table = &*change.table;
+            let revision = change.revision;
+            match &change.version {
+                Some(version) => {
+                    let (version, rows) = (version.number, version.rows);
+                    info!(table, version, rows, revision, "table active");
+                }
+                None => info!(table, revision, "table not active any more"),
             }
         }
-        (self.tell)(tables.clone());
+        (self.tell)(tables.clone(), changes);
         background::free(before);
         self.revision.send_replace(tables.manifest.revision);
     }
