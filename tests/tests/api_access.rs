@@ -54,7 +54,19 @@ fn tokens_are_good_for_their_scopes_and_refusals_are_written_down() -> Result<()
         .expect(200)?;
     let records = audit["records"].as_array().context("records")?;
     let by: Vec<_> = records.iter().map(|record| record["by"].as_str()).collect();
-    ensure!(by == [None, None, None, Some("pusher"), None], "{audit}");
+    let (reader, pusher) = (Some("reader"), Some("pusher"));
+    ensure!(by == [None, None, reader, pusher, pusher], "{audit}");
+    // Commands show a token, that which simulates too.
+    let command = |token: &str| {
+        std::process::Command::new(Sigbox::binary()?)
+            .args(["simulate", "sip:1@example.com", "--token", token])
+            .args(["--admin", &sigbox.admin().to_string()])
+            .output()
+            .context("sigbox simulate")
+    };
+    ensure!(command("r-secret")?.status.success());
+    let refused = String::from_utf8_lossy(&command("wrong")?.stderr).into_owned();
+    ensure!(refused.contains("nobody has this token"), "{refused}");
     ensure!(
         records[2]["outcome"]
             .as_str()
@@ -157,6 +169,10 @@ fn a_page_in_a_browser_cannot_use_an_open_api() -> Result<()> {
         .send()?
         .expect(403)?;
     reload().header("Origin", "null").send()?.expect(403)?;
+    reload()
+        .header("Origin", "http://203.0.113.5")
+        .send()?
+        .expect(403)?;
     reload()
         .header("Origin", "http://localhost:3000")
         .send()?

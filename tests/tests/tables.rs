@@ -456,3 +456,139 @@ fn a_reload_over_http_says_what_is_wrong() -> Result<()> {
         .push_csv("rates", "prefixes", "prefix\n49\n")
         .map(drop)
 }
+
+/// The output of a command that asks the node, and whether it succeeded.
+fn command(sigbox: &Sigbox, arguments: &[&str]) -> Result<(bool, String)> {
+    let output = std::process::Command::new(Sigbox::binary()?)
+        .args(arguments)
+        .args(["--admin", &sigbox.admin().to_string()])
+        .stdin(std::process::Stdio::null())
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    Ok((output.status.success(), said))
+}
+
+#[test]
+fn rolling_back_goes_to_what_counted_before_and_not_to_what_never_did() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = setup(&data).start()?;
+    sigbox.push_csv("rates", "prefixes", "prefix\n1\n")?;
+    sigbox.push_csv("rates", "prefixes", "prefix\n2\n")?;
+    push(&sigbox, "?activate=false", "prefix\n3\n")
+        .send()?
+        .expect(200)?;
+    sigbox.push_csv("rates", "prefixes", "prefix\n4\n")?;
+    for expected in ["2", "1"] {
+        let (done, said) = command(&sigbox, &["rollback", "rates", "--yes"])?;
+        ensure!(done, "{said}");
+        ensure!(
+            rows(&sigbox)? == format!("{{\"prefix\":\"{expected}\"}}\n"),
+            "{said}"
+        );
+    }
+    let (done, said) = command(&sigbox, &["rollback", "rates", "--yes"])?;
+    ensure!(
+        !done && said.contains("no other version of rates has counted"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_large_push_that_is_refused_at_once_hears_why() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = setup(&data).start()?;
+    let file = data.path().join("large.csv");
+    let rows = (0..300_000).map(|row| format!("{row},some text to make it longer\n"));
+    let text: String = std::iter::once("prefix,text\n".to_owned())
+        .chain(rows)
+        .collect();
+    std::fs::write(&file, text)?;
+    let file = file.to_str().context("a path")?;
+    for _ in 0..5 {
+        // A new table needs a kind.
+        let (done, said) = command(&sigbox, &["push", "rates", file, "--yes"])?;
+        ensure!(!done && said.contains("kind"), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_misspelled_parameter_changes_nothing() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = setup(&data).start()?;
+    let refused = push(&sigbox, "?kind=prefixes&dryrun=true", "prefix\n1\n")
+        .send()?
+        .expect(400)?;
+    ensure!(
+        refused["detail"].to_string().contains("dryrun"),
+        "{refused}"
+    );
+    sigbox.http("GET", RATES).send()?.expect(404).map(drop)
+}
+
+/// Where a stream is cut into pieces, in the network and by whoever packs it, makes no difference.
+#[test]
+fn pieces_make_no_difference() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = setup(&data).start()?;
+    let frame = |text: &str| -> Result<Vec<u8>> {
+        let mut zstd = std::process::Command::new("zstd")
+            .args(["-q", "--check", "-c"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()?;
+        let mut input = zstd.stdin.take().context("stdin")?;
+        input.write_all(text.as_bytes())?;
+        drop(input);
+        Ok(zstd.wait_with_output()?.stdout)
+    };
+    let packed = |body: Vec<u8>| {
+        let request = sigbox.http("PUT", &format!("{RATES}?kind=prefixes"));
+        request
+            .header("Content-Encoding", "zstd")
+            .body(CSV, body)
+            .send()
+    };
+    let both = [frame("prefix\n1\n")?, frame("2\n")?].concat();
+    packed(both.clone())?.expect(201)?;
+    ensure!(rows(&sigbox)? == "{\"prefix\":\"1\"}\n{\"prefix\":\"2\"}\n");
+    let mut damaged = both.clone();
+    *damaged.last_mut().context("a checksum")? ^= 1;
+    packed(damaged)?.expect(400)?;
+    packed([both, b"rest".to_vec()].concat())?.expect(400)?;
+    // The separator is known when the first line is, not before.
+    let body = "5\r\nprefi\r\nd\r\nx;rate\n49;1\r\n\r\n0\r\n\r\n";
+    let head = format!(
+        "PUT {RATES} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = std::net::TcpStream::connect(sigbox.admin())?;
+    let (first, rest) = body.split_at(10);
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(first.as_bytes())?;
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    stream.write_all(rest.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    ensure!(rows(&sigbox)? == "{\"prefix\":\"49\",\"rate\":\"1\"}\n");
+    Ok(())
+}
+
+#[test]
+fn a_push_mends_a_damaged_version_with_the_same_rows() -> Result<()> {
+    let data = TempDir::new()?;
+    let mut sigbox = setup(&data).start()?;
+    sigbox.push_csv("rates", "prefixes", "prefix\n1\n")?;
+    for object in std::fs::read_dir(data.path().join("tables/objects"))? {
+        std::fs::write(object?.path(), "damaged")?;
+    }
+    let again = push(&sigbox, "", "prefix\n1\n").send()?.expect(200)?;
+    ensure!(again["state"] == "unchanged", "{again}");
+    sigbox.terminate()?;
+    let sigbox = setup(&data).start()?;
+    ensure!(rows(&sigbox)? == "{\"prefix\":\"1\"}\n");
+    Ok(())
+}

@@ -219,3 +219,25 @@ fn a_version_that_is_lost_is_put_there_again_by_a_node_that_has_it() -> Result<(
     let b = second.start()?;
     wait_for_rows(&b, "{\"prefix\":\"1\"}\n")
 }
+
+#[test]
+fn a_server_that_came_back_with_nothing_is_given_the_tables_of_a_node() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let node = Node::new("a", &nats)?;
+    let a = node.start()?;
+    push(&a, "1")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let client = async_nats::connect(nats.url()).await?;
+        let context = async_nats::jetstream::new(client);
+        context.delete_key_value("sigbox_tables").await?;
+        context.delete_object_store("sigbox_tables").await?;
+        anyhow::Ok(())
+    })?;
+    a.wait_for_log("that its tables are those of all", |record| {
+        (record["message"] == "the tables of this node are those of all now").then_some(())
+    })?;
+    push(&a, "2").map(drop)
+}

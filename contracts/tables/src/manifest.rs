@@ -31,6 +31,10 @@ pub struct Entry {
     /// The revision that made it count.
     #[serde(default)]
     pub activated_in: u64,
+    /// Versions that counted before that one, the last of them last, each once: what a roll back goes through. None that
+    /// never counted is among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<u64>,
     /// The number of the newest version ever.
     pub newest: u64,
     /// Those kept, in order.
@@ -119,6 +123,7 @@ impl Manifest {
             kind,
             active: None,
             activated_in: 0,
+            counted: Vec::new(),
             newest: 0,
             versions: Vec::new(),
         });
@@ -139,9 +144,12 @@ impl Manifest {
                 .iter()
                 .position(|version| Some(version.number) != active);
             match oldest {
-                Some(at) => entry.versions.remove(at),
+                Some(at) => {
+                    let gone = entry.versions.remove(at).number;
+                    entry.counted.retain(|number| *number != gone);
+                }
                 None => break,
-            };
+            }
         }
         Ok(entry.newest)
     }
@@ -158,6 +166,11 @@ impl Manifest {
         };
         if entry.active == Some(number) {
             return Ok(false);
+        }
+        // Whoever goes back goes back from there the next time.
+        match entry.counted.iter().position(|counted| *counted == number) {
+            Some(at) => entry.counted.truncate(at),
+            None => entry.counted.extend(entry.active),
         }
         entry.active = Some(number);
         entry.activated_in = next;

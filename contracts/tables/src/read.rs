@@ -122,7 +122,12 @@ fn csv(input: impl Read, builder: &mut Builder<'_>) -> io::Result<()> {
             room: Rc::clone(&room),
         },
     );
-    let delimiter = delimiter_of(input.fill_buf()?);
+    // As much of the first line as a row may have, however it comes in pieces.
+    let mut first = Vec::new();
+    let longest = builder.limits().max_row_bytes as u64;
+    input.by_ref().take(longest).read_until(b'\n', &mut first)?;
+    let delimiter = delimiter_of(&first);
+    let input = first.as_slice().chain(input);
     let mut reader = ::csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .trim(::csv::Trim::All)

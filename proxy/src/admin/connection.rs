@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::metrics::Metrics;
@@ -29,6 +30,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// However busy it keeps itself, a long push included; whoever scrapes or follows events connects again.
 const LIFETIME: Duration = Duration::from_secs(3600);
+/// How long nothing of an answer may be taken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the connection to the end of its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -95,6 +98,10 @@ where
         }
         service.call(request.map(Body::new))
     });
+    // Who asks and does not read would hold a place for an hour.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = Box::pin(stream);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -102,10 +102,10 @@ impl Access {
 fn allowed(what: &str, name: &str, scopes: &[Scope], scope: Scope) -> Result<Caller, Problem> {
     match scopes.contains(&scope) {
         true => Ok(Caller(name.into())),
-        false => Err(forbidden(format!(
-            "the {what} of {name} is not good for `{}`",
-            scope.label()
-        ))),
+        false => {
+            let detail = format!("the {what} of {name} is not good for `{}`", scope.label());
+            Err(forbidden(detail).of_caller(name))
+        }
     }
 }
 
@@ -118,7 +118,8 @@ fn forbidden(detail: String) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "forbidden", "You may not", detail)
 }
 
-/// A browser shows its certificate whichever page asks, so a page of another origin must not change anything with it.
+/// A browser shows its certificate whichever page asks, and reaches this host; so a page of another origin must not change
+/// anything (RFC 6454).
 fn from_no_other_page(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
     let text = |name| {
         headers
@@ -159,23 +160,34 @@ fn from_this_host(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
             "the Host header must be an address or localhost; configure `admin.token` to allow names",
         );
     }
+    // A port of this host is somebody's own page; an address elsewhere is anybody's.
     let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
-    let is_safe = method.is_safe();
-    if !is_safe
+    if !method.is_safe()
         && headers.contains_key(header::ORIGIN)
-        && !origin.is_some_and(|(_, host)| is_local(host))
+        && !origin.is_some_and(|(_, host)| is_loopback(host))
     {
         return refused("pages of other origins may not change anything");
     }
     Ok(())
 }
 
-fn is_local(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
+    let name = name_of(host);
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Without its port.
+fn name_of(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    let name = name.trim_matches(['[', ']']);
+    name.trim_matches(['[', ']'])
+}
+
+fn is_local(host: &str) -> bool {
+    let name = name_of(host);
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
@@ -211,7 +223,11 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
             response
         }
         Err(problem) => {
-            api.audit.add(Record::refused(what, &problem.summary()));
+            let why = problem.summary();
+            api.audit.add(match problem.caller() {
+                Some(name) => Record::not_done(name, what, &why),
+                None => Record::refused(what, &why),
+            });
             problem.into_response()
         }
     }

@@ -41,6 +41,7 @@ pub struct Looking {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     limit: Option<usize>,
     call_id: Option<String>,

@@ -34,9 +34,23 @@ struct Document {
     /// The entity tag that was expected to be another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
+    /// Who asked, for the audit log.
+    #[serde(skip)]
+    by: Option<Box<str>>,
 }
 
 impl Problem {
+    /// The same, of somebody who is known.
+    pub(super) fn of_caller(mut self, name: &str) -> Self {
+        self.0.by = Some(name.into());
+        self
+    }
+
+    /// Who asked, if that is known.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.0.by.as_deref()
+    }
+
     /// A problem whose `code` is a slug.
     pub fn new(
         status: StatusCode,
@@ -52,6 +66,7 @@ impl Problem {
             errors: Vec::new(),
             total: None,
             etag: None,
+            by: None,
         }))
     }
 

@@ -12,7 +12,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use sigbox_tables::diff::{self, Counts};
 use sigbox_tables::{Fields, Patch, Row, Table};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::query::{Key, Query, TableName};
 use super::tables::{PushQuery, asked, document, finish, settled, tagged};
@@ -47,6 +47,7 @@ fn active(api: &Api, name: &str) -> Result<Found, Problem> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Listing {
     after: Option<String>,
     limit: Option<usize>,
@@ -185,6 +186,7 @@ async fn change(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LookupQuery {
     number: Option<String>,
     key: Option<String>,
@@ -248,6 +250,7 @@ pub(super) async fn lookup(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DiffQuery {
     from: u64,
     to: u64,
@@ -278,6 +281,9 @@ struct Change {
     after: Option<Fields>,
 }
 
+/// Each loads two whole versions, and goes on when the one who asked has gone.
+static DIFFS: Semaphore = Semaphore::const_new(2);
+
 /// GET /tables/{table}/diff
 pub(super) async fn diff(
     State(api): State<Api>,
@@ -285,7 +291,10 @@ pub(super) async fn diff(
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Problem> {
     let tables = api.tables.clone();
+    // Whoever went away while waiting costs nothing.
+    let turn = DIFFS.acquire().await.ok();
     let done = background::run(move || {
+        let _turn = turn;
         let (old, new) = (
             tables.version(&name, query.from)?,
             tables.version(&name, query.to)?,

@@ -74,6 +74,7 @@ pub(super) async fn nodes(State(api): State<Api>) -> Json<Members> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct StatusQuery {
     min_version: Option<u64>,
     wait: Option<String>,

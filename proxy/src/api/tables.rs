@@ -30,6 +30,9 @@ pub(super) struct TableView {
     active: Option<Version>,
     /// The revision that made it count.
     activated_in: u64,
+    /// Those that counted before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    counted: Vec<u64>,
     /// The number of the newest version ever.
     newest: u64,
     /// Versions that are kept.
@@ -47,6 +50,7 @@ fn view(api: &Api, name: &str, entry: &Entry) -> TableView {
         etag: etag_of(entry),
         active: entry.active().cloned(),
         activated_in: entry.activated_in,
+        counted: entry.counted.clone(),
         newest: entry.newest,
         versions: entry.versions.len(),
         memory_bytes: tables.get(name).map(|table| table.table.bytes()),
@@ -68,6 +72,7 @@ pub(super) async fn list(State(api): State<Api>) -> Json<serde_json::Value> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Watch {
     watch: Option<String>,
 }
@@ -109,6 +114,7 @@ pub(super) fn tagged(etag: Option<&str>, mut response: Response) -> Response {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct PushQuery {
     kind: Option<Kind>,
     #[serde(default = "yes")]

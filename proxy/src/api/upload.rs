@@ -1,6 +1,6 @@
 //! A request body as something a thread can read: unpacked, counted, never in memory as a whole.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,6 +14,9 @@ use super::Problem;
 
 /// How long a sender may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// The logarithm of the largest window of a zstd frame: 128 MiB, as `zstd -d` takes it without being asked for more.
+const MOST_WINDOW_LOG: u32 = 27;
 
 /// Pieces that wait for the reader.
 const PIECES: usize = 16;
@@ -82,10 +85,9 @@ impl Encoding {
             Packing::Plain => return Ok(Box::new(input)),
             Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
             Packing::Zstd => {
-                let decoder = ruzstd::decoding::StreamingDecoder::new(BufReader::new(input));
-                let decoder = decoder.map_err(|error| {
-                    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
-                })?;
+                // Any number of frames, each with its checksum held against what came out of it.
+                let mut decoder = zstd::stream::read::Decoder::new(input)?;
+                decoder.window_log_max(MOST_WINDOW_LOG)?;
                 Box::new(decoder)
             }
         };

@@ -14,6 +14,10 @@ use super::secure::{self, Secure};
 /// How long the node may take to begin its answer; a decider that is asked on the way may want as long as a call.
 const PATIENCE: Duration = Duration::from_secs(200);
 
+/// A node that refuses a body says so before it comes, and closes the connection: the answer would be lost while the
+/// body is still being sent (RFC 9110 §10.1.1).
+const EXPECT: (&str, &str) = ("Expect", "100-continue");
+
 /// Which node, and who asks.
 #[derive(Debug, clap::Args)]
 pub(super) struct Node {
@@ -54,6 +58,20 @@ impl Node {
         }
     }
 
+    /// What it means that there is no answer.
+    fn failure(&self, error: &ureq::Error) -> String {
+        match error {
+            ureq::Error::Protocol(_) => format!(
+                "what answers at {0} does not speak HTTP; if it is a node with TLS: --admin https://{0}",
+                self.admin
+            ),
+            ureq::Error::Io(error) if error.kind() != std::io::ErrorKind::ConnectionRefused => {
+                format!("the connection to {} broke", self.admin)
+            }
+            _ => format!("no node answers at {}; --admin names another", self.admin),
+        }
+    }
+
     fn send<'b>(
         &self,
         method: Method,
@@ -85,10 +103,10 @@ impl Node {
         let response = Agent::new_with_config(config).run(request);
         let response = response.map_err(|error| match secure::in_words(&error) {
             Some(words) => anyhow!("no TLS with {}: {words}", self.admin),
-            None => anyhow!(error).context(format!(
-                "no node answers at {}; --admin names another",
-                self.admin
-            )),
+            None => {
+                let context = self.failure(&error);
+                anyhow!(error).context(context)
+            }
         })?;
         Ok(Answer { response })
     }
@@ -98,6 +116,14 @@ impl Node {
         self.send(Method::GET, path, &[], SendBody::none())?.read()
     }
 
+    /// The node's answer to a document, as it is.
+    pub(super) fn answer(&self, method: Method, path: &str, document: &str) -> Result<String> {
+        let mut text = document.as_bytes();
+        let body = SendBody::from_reader(&mut text);
+        let headers = [("Content-Type", "application/json"), EXPECT];
+        self.send(method, path, &headers, body)?.text()
+    }
+
     /// Has something done, with a document.
     pub(super) fn ask<T: DeserializeOwned>(
         &self,
@@ -105,11 +131,7 @@ impl Node {
         path: &str,
         document: &Value,
     ) -> Result<T> {
-        let text = document.to_string();
-        let mut text = text.as_bytes();
-        let body = SendBody::from_reader(&mut text);
-        self.send(method, path, &[("Content-Type", "application/json")], body)?
-            .read()
+        decoded(&self.answer(method, path, &document.to_string())?)
     }
 
     /// Uploads what `input` reads.
@@ -120,7 +142,7 @@ impl Node {
         packing: Option<&str>,
         mut input: impl Read,
     ) -> Result<T> {
-        let mut headers = vec![("Content-Type", media_type)];
+        let mut headers = vec![("Content-Type", media_type), EXPECT];
         headers.extend(packing.map(|packing| ("Content-Encoding", packing)));
         let body = SendBody::from_reader(&mut input);
         self.send(Method::PUT, path, &headers, body)?.read()
@@ -129,7 +151,11 @@ impl Node {
 
 impl Answer {
     /// The document; the node's words when it did not do what it was asked for.
-    fn read<T: DeserializeOwned>(mut self) -> Result<T> {
+    fn read<T: DeserializeOwned>(self) -> Result<T> {
+        decoded(&self.text()?)
+    }
+
+    fn text(mut self) -> Result<String> {
         let status = self.response.status();
         let mut text = String::new();
         let body = self.response.body_mut().as_reader();
@@ -137,14 +163,18 @@ impl Answer {
             .read_to_string(&mut text)
             .context("the node's answer cannot be read")?;
         if status.is_success() {
-            let text = if text.is_empty() { "null" } else { &text };
-            return serde_json::from_str(text).context("the node's answer cannot be read");
+            return Ok(text);
         }
         match serde_json::from_str::<Value>(&text) {
             Ok(problem) => bail!(in_words(&problem)),
             Err(_) => Err(anyhow!("the node answered {status}: {}", text.trim())),
         }
     }
+}
+
+fn decoded<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let text = if text.is_empty() { "null" } else { text };
+    serde_json::from_str(text).context("the node's answer cannot be read")
 }
 
 /// A problem document for people: each fault of an upload on a line of its own.

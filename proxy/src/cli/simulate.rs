@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use ureq::http::Method;
 
+use super::api::Node;
 use super::exit;
 use crate::explain::{Explanation, LimitState, RuleState, SimulatedRequest};
 use crate::phone::terminal::show;
-
-/// How long the node may take; a decider may want more time, as it may for a call.
-const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Ask a running node what it would do with a request, and why
 #[derive(Debug, clap::Args)]
@@ -30,9 +27,8 @@ pub(super) struct Simulate {
     /// A whole request from this file, `-` for standard input
     #[arg(long, value_name = "FILE")]
     sip: Option<PathBuf>,
-    /// The node's admin address
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
-    admin: SocketAddr,
+    #[command(flatten)]
+    node: Node,
     /// Where the request comes from
     #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1:5060")]
     source: String,
@@ -130,28 +126,8 @@ fn ask(args: &Simulate, request: &SimulatedRequest) -> Result<String> {
         "simulate"
     };
     let body = serde_json::to_string(request)?;
-    let mut stream = TcpStream::connect_timeout(&args.admin, Duration::from_secs(5))
-        .with_context(|| format!("no node answers at {}; --admin names another", args.admin))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "POST /api/v1/{path} HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        args.admin,
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("an HTTP answer without a body")?;
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if status != "200" {
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-        let detail = problem.get("detail").and_then(serde_json::Value::as_str);
-        bail!("{status}: {}", detail.unwrap_or(body));
-    }
-    Ok(body.to_owned())
+    args.node
+        .answer(Method::POST, &format!("/api/v1/{path}"), &body)
 }
 
 /// For a person.

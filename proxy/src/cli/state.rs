@@ -77,6 +77,12 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
+fn tenths(value: &Value) -> String {
+    value
+        .as_f64()
+        .map_or_else(|| text(value), |number| format!("{number:.1}"))
+}
+
 /// Rows of a list in a document, its fields by name.
 pub(super) fn listed(list: &Value, heads: &[&str], fields: &[&str]) -> String {
     let rows = list.as_array().into_iter().flatten();
@@ -127,7 +133,7 @@ fn gateways_of(args: &Gateways) -> Result<String> {
                 text(&gateway["state"]),
                 print::time(gateway["since"].as_u64()),
                 text(&gateway["calls"]),
-                text(&gateway["latency_ms"]),
+                tenths(&gateway["latency_ms"]),
                 text(&gateway["uri"]),
             ]);
         }

@@ -397,16 +397,11 @@ fn rolled_back(args: &Rollback) -> Result<String> {
     let path = format!("/api/v1/tables/{}/versions", args.table);
     let entry: Value = args.node.get(&path)?;
     let active = entry["active"].as_u64();
-    let numbers = entry["versions"].as_array().into_iter().flatten();
-    let older = numbers
-        .filter_map(|version| version["number"].as_u64())
-        .filter(|number| active.is_some_and(|active| *number < active))
-        .max();
-    let Some(version) = args.version.or(older) else {
-        bail!(
-            "no version of {} is older than the one that counts",
-            args.table
-        );
+    let counted = entry["counted"]
+        .as_array()
+        .and_then(|counted| counted.last());
+    let Some(version) = args.version.or(counted.and_then(Value::as_u64)) else {
+        bail!("no other version of {} has counted yet", args.table);
     };
     if !args.yes {
         if !io::stdin().is_terminal() {

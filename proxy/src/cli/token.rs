@@ -44,8 +44,10 @@ fn made(args: &Token) -> Result<String> {
         .iter()
         .map(|scope| format!("{scope:?}"))
         .collect();
+    // Not on standard output, which is for the configuration: that must not hold it.
+    eprintln!("The token, for whoever asks; it is shown this once:\n  {token}");
     Ok(format!(
-        "# The token, for whoever asks; it is shown this once:\n#   {token}\n[[admin.token]]\nname = {:?}\nsha256 = \"{sha256}\"\nscopes = [{}]",
+        "[[admin.token]]\nname = {:?}\nsha256 = \"{sha256}\"\nscopes = [{}]",
         args.name,
         scopes.join(", "),
     ))

@@ -193,12 +193,14 @@ impl Registry {
         for _ in 0..ATTEMPTS {
             let before = self.tables();
             let (mut changed, manifest) = self.pushed(asked, &before, &table, sha256, bytes)?;
+            if !asked.dry_run
+                && let Some(incoming) = incoming.take()
+            {
+                self.store.keep(incoming)?;
+            }
             let Some(manifest) = manifest else {
                 return Ok(changed);
             };
-            if let Some(incoming) = incoming.take() {
-                self.store.keep(incoming)?;
-            }
             if self.commit(&before, manifest, &fresh)? {
                 self.complete(&mut changed);
                 return Ok(changed);

@@ -286,7 +286,15 @@ impl Replica {
                         registry.mend().await;
                     }
                 },
-                _ = again.tick(), if registry.behind().is_some() => {
+                _ = again.tick() => {
+                    // A server that came back with nothing does not end the watch.
+                    let known = within(async { buckets.kv.entry(MANIFEST).await.map_err(refused) });
+                    if let Err(error) = known.await {
+                        return Err(format!("the bucket is gone: {error}"));
+                    }
+                    if registry.behind().is_none() {
+                        continue;
+                    }
                     let is_here = self.take_over(registry, has_joined).await;
                     if is_here && !has_joined {
                         info!(bucket, "tables are replicated");

@@ -197,15 +197,12 @@ impl Store {
         })
     }
 
-    /// Gives what was received its place.
+    /// Gives what was received its place, also where a file of that name is: that may be damaged.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn keep(&self, incoming: Incoming) -> Result<(), StoreError> {
         let path = self.object_path(incoming.sha256);
-        if path.exists() {
-            return Ok(());
-        }
         self.put(incoming.file, &path)
     }
 
