@@ -5,6 +5,7 @@
 //! before it takes the next. There is no task, channel or lock per call, and nothing in here waits.
 
 mod admission;
+mod asked;
 mod clock;
 mod datagrams;
 mod drain;

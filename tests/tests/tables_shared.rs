@@ -197,6 +197,20 @@ fn a_bucket_that_is_lost_is_filled_again_from_a_node() -> Result<()> {
     Ok(())
 }
 
+/// Does something to what JetStream holds, behind the nodes' back.
+fn in_jetstream(
+    nats: &NatsServer,
+    work: impl AsyncFnOnce(async_nats::jetstream::Context) -> Result<()>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let client = async_nats::connect(nats.url()).await?;
+        work(async_nats::jetstream::new(client)).await
+    })
+}
+
 /// Two nodes that change tables in the same instant can lose a version that counts.
 #[test]
 fn a_version_that_is_lost_is_put_there_again_by_a_node_that_has_it() -> Result<()> {
@@ -204,12 +218,7 @@ fn a_version_that_is_lost_is_put_there_again_by_a_node_that_has_it() -> Result<(
     let (first, second) = (Node::new("a", &nats)?, Node::new("b", &nats)?);
     let a = first.start()?;
     push(&a, "1")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let client = async_nats::connect(nats.url()).await?;
-        let context = async_nats::jetstream::new(client);
+    in_jetstream(&nats, async |context| {
         let objects = context.get_object_store("sigbox_tables").await?;
         let mut versions = objects.list().await?;
         let version = versions.next().await.context("no version")??;
@@ -226,12 +235,7 @@ fn a_server_that_came_back_with_nothing_is_given_the_tables_of_a_node() -> Resul
     let node = Node::new("a", &nats)?;
     let a = node.start()?;
     push(&a, "1")?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let client = async_nats::connect(nats.url()).await?;
-        let context = async_nats::jetstream::new(client);
+    in_jetstream(&nats, async |context| {
         context.delete_key_value("sigbox_tables").await?;
         context.delete_object_store("sigbox_tables").await?;
         anyhow::Ok(())

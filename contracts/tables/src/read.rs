@@ -342,3 +342,34 @@ impl<R: Read> Read for CountedLines<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Limits};
+
+    /// Comes a byte at a time, as a network may have it.
+    struct Dripping<'a>(&'a [u8]);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn what_separates_fields_is_known_by_the_first_line_however_it_comes() {
+        for text in [
+            "prefix;rate\n49;1\n",
+            "prefix\trate\n49\t1",
+            "prefix,rate\n49,1\n",
+        ] {
+            let mut builder = Builder::new(Kind::Prefixes, Limits::default());
+            read(Format::Csv, Dripping(text.as_bytes()), &mut builder).unwrap();
+            let table = builder.finish().unwrap();
+            let row = table.longest_prefix("4930").unwrap();
+            assert_eq!(row.fields()["rate"], "1", "{text:?}");
+        }
+    }
+}

@@ -15,8 +15,9 @@ use super::Problem;
 /// How long a sender may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// The logarithm of the largest window of a zstd frame: 128 MiB, as `zstd -d` takes it without being asked for more.
-const MOST_WINDOW_LOG: u32 = 27;
+/// The logarithm of the largest window of a zstd frame, which is memory that an upload takes before any of its rows is
+/// looked at: 32 MiB. The usual levels want 8 (RFC 8878 §3.1.1.1.2).
+const MOST_WINDOW_LOG: u32 = 25;
 
 /// Pieces that wait for the reader.
 const PIECES: usize = 16;
