@@ -96,6 +96,7 @@ pub fn node() -> PathBuf {
 }
 
 /// Whether a program is newer than everything it was built from, which cargo lists beside it: `NAME.d`, in make's syntax.
+/// One that another checkout was built from is not: a target directory may be shared by several.
 fn is_current(binary: &Path) -> Result<bool> {
     let Ok(rule) = fs::read_to_string(binary.with_extension("d")) else {
         return Ok(false);
@@ -117,5 +118,6 @@ fn is_current(binary: &Path) -> Result<bool> {
             .and_then(|meta| meta.modified())
             .map_or(true, |modified| modified > built)
     };
-    Ok(!paths.split(' ').any(changed))
+    let is_own = |path: &str| Path::new(&path.replace('\0', " ")).starts_with(repository());
+    Ok(paths.split(' ').any(is_own) && !paths.split(' ').any(changed))
 }
