@@ -1,6 +1,7 @@
 //! The keys of a table, sorted; a position here is a row.
 
 use crate::number::Number;
+use crate::sorted::Sorted;
 
 /// Position that is none.
 const NONE: u32 = u32::MAX;
@@ -15,7 +16,7 @@ pub(crate) enum Keys {
 impl Keys {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Numbers(keys) => keys.numbers.len(),
+            Self::Numbers(keys) => keys.numbers.as_slice().len(),
             Self::Texts(keys) => keys.ends.len(),
         }
     }
@@ -23,8 +24,7 @@ impl Keys {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Numbers(keys) => {
-                keys.numbers.capacity() * size_of::<Number>()
-                    + keys.parents.capacity() * size_of::<u32>()
+                keys.numbers.bytes() + keys.parents.capacity() * size_of::<u32>()
             }
             Self::Texts(keys) => keys.text.capacity() + keys.ends.capacity() * size_of::<u32>(),
         }
@@ -34,7 +34,7 @@ impl Keys {
 /// Packed numbers; for prefixes also which row holds the next shorter prefix of each.
 #[derive(Clone, Debug)]
 pub(crate) struct NumberKeys {
-    numbers: Vec<Number>,
+    numbers: Sorted,
     parents: Vec<u32>,
 }
 
@@ -58,25 +58,23 @@ impl NumberKeys {
                 chain.push(position);
             }
         }
+        let numbers = Sorted::new(numbers);
         Self { numbers, parents }
     }
 
     pub(crate) fn at(&self, position: usize) -> Number {
-        self.numbers.get(position).copied().unwrap_or_default()
+        self.numbers.at(position)
     }
 
     pub(crate) fn find(&self, number: Number) -> Option<usize> {
-        self.numbers.binary_search(&number).ok()
+        self.numbers.find(number)
     }
 
     /// The rows whose prefixes `number` begins with, the longest first.
     pub(crate) fn prefixes_of(&self, number: Number) -> impl Iterator<Item = usize> + '_ {
         // The last one not after the number: it or one above it in its chain is the longest prefix, for whatever
         // stands between a prefix and the number begins with that prefix.
-        let last = self
-            .numbers
-            .partition_point(|prefix| *prefix <= number)
-            .checked_sub(1);
+        let last = self.numbers.last_not_after(number);
         let chain = std::iter::successors(last, |position| self.parent(*position));
         chain.skip_while(move |position| !self.at(*position).begins(number))
     }

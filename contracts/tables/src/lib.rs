@@ -22,6 +22,7 @@ mod read;
 pub mod replicated;
 mod routing;
 mod row;
+mod sorted;
 mod table;
 mod values;
 
