@@ -57,6 +57,14 @@ impl NatsServer {
         Self::start_with(current(), Some(store))
     }
 
+    /// As [`NatsServer::start_jetstream`], with messages of at most `bytes`.
+    pub fn start_jetstream_with_max_payload(bytes: usize) -> Result<Self> {
+        let store = TempDir::new()?;
+        let file = store.path().join("nats.conf");
+        std::fs::write(&file, format!("max_payload: {bytes}\n"))?;
+        Self::start_with(current(), Some(store))
+    }
+
     fn start_binary(binary: PathBuf) -> Result<Self> {
         Self::start_with(binary, None)
     }

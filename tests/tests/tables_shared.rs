@@ -1,6 +1,8 @@
 //! Tables of several nodes on one NATS.
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use e2e::{NatsServer, Setup, Sigbox, poll};
 use futures_util::StreamExt as _;
 use serde_json::Value;
@@ -244,4 +246,85 @@ fn a_server_that_came_back_with_nothing_is_given_the_tables_of_a_node() -> Resul
         (record["message"] == "the tables of this node are those of all now").then_some(())
     })?;
     push(&a, "2").map(drop)
+}
+
+/// What a push leaves behind that failed, or during which its node was killed.
+#[test]
+fn versions_that_no_table_names_are_removed_from_jetstream_after_an_hour() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let node = Node::new("a", &nats)?;
+    let mut a = node.start()?;
+    push(&a, "1")?;
+    a.terminate()?;
+    let name = |symbol: &str| symbol.repeat(64);
+    let (old, new) = (name("a"), name("b"));
+    in_jetstream(&nats, async |context| {
+        let objects = context.get_object_store("sigbox_tables").await?;
+        let mut kept = objects.list().await?;
+        let kept = kept.next().await.context("the version that counts")??;
+        for object in [&old, &new, "notes"] {
+            objects.put(object, &mut &b"rows"[..]).await?;
+        }
+        for object in [&old, "notes", &kept.name] {
+            let info = objects.info(object).await?;
+            let mut info = serde_json::to_value(&info)?;
+            info["mtime"] = "2026-01-01T00:00:00Z".into();
+            let name = URL_SAFE.encode(object);
+            let subject = format!("$O.sigbox_tables.M.{name}");
+            let mut headers = async_nats::HeaderMap::new();
+            headers.insert("Nats-Rollup", "sub");
+            let text = serde_json::to_vec(&info)?;
+            let sent = context.publish_with_headers(subject, headers, text.into());
+            sent.await?.await?;
+        }
+        anyhow::Ok(())
+    })?;
+    let a = node.start()?;
+    a.wait_for_log("that a version was removed", |record| {
+        let message = "removed a version that no table names from JetStream";
+        (record["message"] == message && record["sha256"] == old).then_some(())
+    })?;
+    in_jetstream(&nats, async |context| {
+        let objects = context.get_object_store("sigbox_tables").await?;
+        ensure!(objects.info(&old).await?.deleted);
+        ensure!(
+            !objects.info(&new).await?.deleted,
+            "a push may be under way"
+        );
+        ensure!(!objects.info("notes").await?.deleted, "not ours");
+        anyhow::Ok(())
+    })?;
+    // What counts is there: who comes later has it.
+    let b = Node::new("b", &nats)?;
+    wait_for_rows(&b.start()?, "{\"prefix\":\"1\"}\n")
+}
+
+#[test]
+fn more_versions_than_a_message_can_name_are_refused_with_what_to_do() -> Result<()> {
+    let nats = NatsServer::start_jetstream_with_max_payload(4096)?;
+    let node = Node::new("a", &nats)?;
+    let a = node.start()?;
+    let push = |number: usize| {
+        let path = format!("/api/v1/tables/t{number}?kind=prefixes");
+        a.http("PUT", &path).body("text/csv", "prefix\n49\n").send()
+    };
+    let mut pushed = 0;
+    let refused = loop {
+        let answer = push(pushed)?;
+        if answer.status != 201 {
+            break answer.expect(507)?;
+        }
+        pushed += 1;
+        ensure!(pushed < 100, "nothing was refused");
+    };
+    ensure!(pushed > 3, "{pushed}");
+    let detail = refused["detail"].as_str().unwrap_or_default();
+    ensure!(
+        detail.contains("keep fewer (`tables.versions`)"),
+        "{detail}"
+    );
+    let tables = a.http("GET", "/api/v1/tables").send()?.expect(200)?;
+    ensure!(tables["tables"].as_array().map(Vec::len) == Some(pushed));
+    a.http("DELETE", "/api/v1/tables/t0").send()?.expect(200)?;
+    push(pushed)?.expect(201).map(drop)
 }

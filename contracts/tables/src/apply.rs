@@ -11,6 +11,7 @@ use crate::fault::Code;
 use crate::kind::Kind;
 use crate::read::lines;
 use crate::row::Fields;
+use crate::strict::{self, StrictFields};
 use crate::table::Table;
 
 /// One line of a patch.
@@ -20,7 +21,7 @@ struct Operation {
     op: Op,
     /// Which row; may be left out when the row has it.
     key: Option<String>,
-    row: Option<Fields>,
+    row: Option<StrictFields>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -76,7 +77,7 @@ impl Patch {
             Operation {
                 op,
                 key: Some(key.to_owned()),
-                row,
+                row: row.map(StrictFields),
             },
         )?;
         Ok(patch)
@@ -84,10 +85,8 @@ impl Patch {
 
     fn add(&mut self, kind: Kind, line: u64, text: &[u8]) -> Result<(), check::Wrong> {
         let operation = serde_json::from_slice(text).map_err(|error| {
-            let text = error.to_string();
-            let what = text.split(" at line ").next().unwrap_or(&text);
-            let detail = format!("column {}: {what}", error.column());
-            (String::new(), Code::Syntax, detail)
+            let (code, detail) = strict::fault(&error);
+            (String::new(), code, detail)
         })?;
         self.put(kind, line, operation)
     }
@@ -99,7 +98,7 @@ impl Patch {
         let named = operation.key.as_deref();
         let named = named.map(|key| check::parse_key(kind, key)).transpose()?;
         let (key, row) = match (operation.op, operation.row, named) {
-            (Op::Upsert, Some(mut row), named) => {
+            (Op::Upsert, Some(StrictFields(mut row)), named) => {
                 let fields = kind.key_fields();
                 let has_key = fields.iter().any(|field| row.contains_key(*field));
                 let key = match (named, has_key) {

@@ -23,6 +23,7 @@ pub mod replicated;
 mod routing;
 mod row;
 mod sorted;
+mod strict;
 mod table;
 mod values;
 
@@ -35,4 +36,5 @@ pub use number::Number;
 pub use read::{Format, read};
 pub use routing::decision_of;
 pub use row::{Fields, canonical};
+pub use strict::StrictFields;
 pub use table::{Row, Table};

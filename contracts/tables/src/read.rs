@@ -5,12 +5,13 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::rc::Rc;
 
-use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 
 use crate::builder::Builder;
 use crate::check;
 use crate::fault::Code;
 use crate::row::Fields;
+use crate::strict::{self, StrictFields};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,8 +56,8 @@ pub fn read(format: Format, input: impl Read, builder: &mut Builder<'_>) -> io::
         Format::Csv => csv(input, builder),
         Format::Ndjson => lines(input, builder.limits().max_row_bytes, |line, text| {
             match text {
-                Ok(text) => match serde_json::from_slice::<Fields>(text) {
-                    Ok(row) => builder.push(line, row),
+                Ok(text) => match serde_json::from_slice(text) {
+                    Ok(StrictFields(row)) => builder.push(line, row),
                     Err(error) => syntax(builder, line, &error),
                 },
                 Err(detail) => builder.fault(line, "", Code::TooLarge, detail),
@@ -68,11 +69,8 @@ pub fn read(format: Format, input: impl Read, builder: &mut Builder<'_>) -> io::
 }
 
 fn syntax(builder: &mut Builder<'_>, line: u64, error: &serde_json::Error) {
-    // "… at line 1 column 5": of a text that is one line of the file.
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    let detail = format!("column {}: {what}", error.column());
-    builder.fault(line, "", Code::Syntax, &detail);
+    let (code, detail) = strict::fault(error);
+    builder.fault(line, "", code, &detail);
 }
 
 /// Hands out lines that are not blank, with their numbers, until one is not wanted any more. One that is too long comes
@@ -254,7 +252,6 @@ fn json(input: impl Read, builder: &mut Builder<'_>) -> io::Result<()> {
         false => Ok(()),
     });
     let Err(error) = result else { return Ok(()) };
-    let (at, text) = (error.line() as u64, error.to_string());
     if error.is_io() {
         let error = io::Error::from(error);
         if !error.get_ref().is_some_and(|error| error.is::<Overlong>()) {
@@ -263,9 +260,7 @@ fn json(input: impl Read, builder: &mut Builder<'_>) -> io::Result<()> {
         builder.fault(line.get(), "", Code::TooLarge, "the row does not end");
         return Ok(());
     }
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    let detail = format!("column {}: {what}", error.column());
-    builder.fault(at, "", Code::Syntax, &detail);
+    syntax(builder, error.line() as u64, &error);
     Ok(())
 }
 
@@ -282,22 +277,12 @@ impl<'de, F: FnMut(Fields) -> bool> Visitor<'de> for Array<F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut rows: A) -> Result<bool, A::Error> {
-        while let Some(row) = rows.next_element_seed(Object)? {
+        while let Some(StrictFields(row)) = rows.next_element()? {
             if !(self.each)(row) {
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-}
-
-struct Object;
-
-impl<'de> DeserializeSeed<'de> for Object {
-    type Value = Fields;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Fields, D::Error> {
-        serde::Deserialize::deserialize(from)
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use sigbox_core::{Instant, Over, RateLimit};
 
 use super::Problem;
 use super::explain;
+use super::query::Path;
 use crate::bans::{Ban, BanRefused, Bans, By};
 use crate::config::Config;
 use crate::describe;

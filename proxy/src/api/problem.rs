@@ -109,6 +109,13 @@ impl Problem {
         )
     }
 
+    /// It would have to be kept, and there is no place for it (RFC 4918 §11.5).
+    fn no_room(detail: String) -> Self {
+        let title = "There is no room for it: nothing was changed";
+        let status = StatusCode::INSUFFICIENT_STORAGE;
+        Self::new(status, "insufficient-storage", title, detail)
+    }
+
     /// For the audit log.
     pub(super) fn summary(&self) -> String {
         format!("{} {}", self.0.status, self.0.detail)
@@ -181,6 +188,15 @@ impl From<ChangeError> for Problem {
                     detail,
                 )
             }
+            ChangeError::Replica(error @ ReplicaError::ManifestTooLarge { .. }) => {
+                Self::no_room(error.to_string())
+            }
+            ChangeError::Store(error) | ChangeError::Replica(ReplicaError::Store(error))
+                if error.is_full() =>
+            {
+                tracing::error!(%error, "no room for a table");
+                Self::no_room(error.to_string())
+            }
             ChangeError::Replica(ReplicaError::Store(_))
             | ChangeError::Store(_)
             | ChangeError::Died(_) => Self::internal(detail),
@@ -220,4 +236,25 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
         title,
         detail,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::StoreError;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_one_that_fails() {
+        let status = |kind: io::ErrorKind| {
+            let error = StoreError::Io {
+                what: "cannot write",
+                path: "objects".into(),
+                source: kind.into(),
+            };
+            Problem::from(ChangeError::Store(error)).0.status
+        };
+        assert_eq!(status(io::ErrorKind::StorageFull), 507);
+        assert_eq!(status(io::ErrorKind::QuotaExceeded), 507);
+        assert_eq!(status(io::ErrorKind::Other), 500);
+    }
 }

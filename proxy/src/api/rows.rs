@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use sigbox_tables::diff::{self, Counts};
-use sigbox_tables::{Fields, Patch, Row, Table};
+use sigbox_tables::{Fields, Patch, Row, StrictFields, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::query::{Key, Query, TableName};
@@ -133,7 +133,7 @@ pub(super) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let row: Fields = document(body).await?;
+    let StrictFields(row) = document(body).await?;
     change(api, name, key, Some(row), caller, query, headers).await
 }
 

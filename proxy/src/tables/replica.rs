@@ -4,7 +4,7 @@
 //! are objects called by their SHA-256. Every node keeps a copy of what counts on its own disk and goes on with that
 //! when NATS is away; only changes need it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -34,6 +34,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long JetStream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Room for the headers of a message beside its payload; `max_payload` is for both.
+const HEADERS: usize = 1024;
+
+/// How often versions are looked for that nobody needs, and how old one has to be: a push that is under way has uploaded what
+/// no manifest names yet.
+const TIDY: Duration = Duration::from_secs(3600);
+
 /// The tables' place in JetStream.
 pub struct Replica {
     node: String,
@@ -61,6 +68,16 @@ pub enum ReplicaError {
     /// Somebody else changed the manifest.
     #[error("somebody else changed the tables at the same time")]
     Conflict,
+    /// The manifest is one message, and there are too many versions in it.
+    #[error(
+        "the list of all versions has {bytes} bytes, and NATS takes {max} in a message: keep fewer (`tables.versions`), remove tables, or raise max_payload of the nats-server"
+    )]
+    ManifestTooLarge {
+        /// What it has.
+        bytes: usize,
+        /// What the server takes.
+        max: usize,
+    },
     /// JetStream refused, or did not answer.
     #[error("JetStream: {0}")]
     Refused(String),
@@ -130,8 +147,13 @@ impl Replica {
     /// # Errors
     /// [`ReplicaError::Conflict`] when another one is there.
     pub fn replace(&self, manifest: &Manifest, before: u64) -> Result<u64, ReplicaError> {
-        let Buckets { kv, .. } = self.buckets()?;
+        let Buckets { kv, client, .. } = self.buckets()?;
         let text = serde_json::to_vec(manifest).map_err(refused)?;
+        let max = client.server_info().max_payload;
+        if text.len() + HEADERS > max {
+            let bytes = text.len();
+            return Err(ReplicaError::ManifestTooLarge { bytes, max });
+        }
         self.wait(within(async move {
             let replaced = kv.update(MANIFEST, text.into(), before).await;
             replaced.map_err(|error| match error.kind() {
@@ -207,6 +229,36 @@ impl Replica {
         }
     }
 
+    /// Removes versions that no manifest names, left behind by a push that failed or by a node that was killed.
+    async fn tidy(buckets: &Buckets) -> Result<(), ReplicaError> {
+        let Buckets { kv, objects, .. } = buckets;
+        // What all have, not what this node has taken over of it.
+        let Some(manifest) = kv.get(MANIFEST).await.map_err(refused)? else {
+            return Ok(());
+        };
+        let manifest: Manifest = serde_json::from_slice(&manifest).map_err(refused)?;
+        let named: HashSet<_> = manifest.digests().collect();
+        let oldest = (now_ms() / 1000).saturating_sub(TIDY.as_secs());
+        let mut listed = objects.list().await.map_err(refused)?;
+        while let Some(object) = listed.next().await {
+            let object = object.map_err(refused)?;
+            let is_old = object.modified.is_some_and(|modified| {
+                u64::try_from(modified.unix_timestamp()).is_ok_and(|at| at < oldest)
+            });
+            // What has another name is not ours.
+            let digest = object.name.parse::<Digest>().ok();
+            if is_old && digest.is_some_and(|digest| !named.contains(&digest)) {
+                objects.delete(&object.name).await.map_err(refused)?;
+                let (sha256, bytes) = (object.name, object.size);
+                info!(
+                    sha256,
+                    bytes, "removed a version that no table names from JetStream"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Connects, follows what others change, and says what this node has applied. Never ends.
     pub async fn run(self: Arc<Self>, nats: Nats, replicas: usize, registry: Arc<Registry>) {
         let mut is_reported = false;
@@ -269,6 +321,7 @@ impl Replica {
         }
         let mut beat = tokio::time::interval(Duration::from_secs(HEARTBEAT_S));
         let mut again = tokio::time::interval(PAUSE);
+        let mut tidying = tokio::time::interval(TIDY);
         let mut revisions = registry.revisions();
         loop {
             tokio::select! {
@@ -305,6 +358,13 @@ impl Replica {
                     registry.mend().await;
                     self.say(&buckets.kv, registry).await;
                     self.miss();
+                }
+                _ = tidying.tick(), if has_joined => {
+                    match tokio::time::timeout(PATIENCE, Self::tidy(&buckets)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(%error, "versions that nobody needs stay"),
+                        Err(_) => tracing::debug!("no time for all versions that nobody needs"),
+                    }
                 }
                 Ok(()) = revisions.changed() => self.say(&buckets.kv, registry).await,
             }

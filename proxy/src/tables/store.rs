@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <dir>/manifest.json                 which versions there are and which count
+//! <dir>/manifest.previous.json        the one before it, for when that cannot be read
 //! <dir>/objects/<sha256>.ndjson.gz    the rows of one version
 //! <dir>/incoming/                     pushes that are being read
 //! ```
@@ -12,10 +13,12 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sigbox_tables::file::{self, Digest, FileError};
 use sigbox_tables::{Kind, Manifest, Table};
 use tempfile::{NamedTempFile, TempDir};
+use tracing::{error, warn};
 
 /// A folder with versions of tables.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Store {
     _lock: File,
     /// Set when nothing was configured: gone with the process.
     temporary: Option<TempDir>,
+    /// Versions stay that no manifest names: it is not known which do.
+    keeps_all: AtomicBool,
 }
 
 /// Why a store cannot be used.
@@ -59,6 +64,17 @@ pub enum StoreError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+}
+
+impl StoreError {
+    /// Whether there is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        let full = |error: &io::Error| {
+            let kind = error.kind();
+            kind == io::ErrorKind::StorageFull || kind == io::ErrorKind::QuotaExceeded
+        };
+        matches!(self, Self::Io { source, .. } if full(source))
+    }
 }
 
 /// A version that was written and has no place yet.
@@ -127,6 +143,7 @@ impl Store {
             dir,
             _lock: lock,
             temporary,
+            keeps_all: AtomicBool::new(false),
         };
         // What a crash left half read.
         store.sweep("incoming", |_| false);
@@ -138,21 +155,35 @@ impl Store {
         self.temporary.is_some()
     }
 
-    /// The manifest as it was last written; `None` when there never was one.
+    /// The manifest as it was last written; `None` when there never was one. One that is not a manifest is put aside, and
+    /// the one before it counts; when there is none either, nothing does, and versions stay where they are: a proxy that
+    /// starts without its tables is better than one that does not start.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError`] when the system refuses.
     pub fn manifest(&self) -> Result<Option<Manifest>, StoreError> {
         let path = self.manifest_path();
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(failed("cannot read", &path)(source)),
+        let error = match read_manifest(&path) {
+            Err(error @ StoreError::Manifest { .. }) => error,
+            other => return other,
         };
-        let manifest = serde_json::from_slice(&text);
-        manifest
-            .map(Some)
-            .map_err(|source| StoreError::Manifest { path, source })
+        let aside = path.with_extension("damaged.json");
+        fs::rename(&path, &aside).map_err(failed("cannot put aside", &path))?;
+        let aside = aside.display();
+        self.keeps_all.store(true, Ordering::Relaxed);
+        let previous = self.previous_manifest_path();
+        match read_manifest(&previous) {
+            Ok(Some(manifest)) => {
+                let revision = manifest.revision;
+                error!(%error, %aside, revision, "the list of tables is damaged; the one before it counts");
+                Ok(Some(manifest))
+            }
+            Ok(None) | Err(StoreError::Manifest { .. }) => {
+                error!(%error, %aside, "the list of tables is damaged, and there is none before it; no table counts");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes `manifest` the one that counts after a restart, and forgets versions that it does not name, but for
@@ -174,9 +205,12 @@ impl Store {
         })?;
         file.write_all(&text)
             .map_err(failed("cannot write", &path))?;
+        self.keep_previous_manifest();
         self.put(file, &path)?;
-        let named: HashSet<_> = manifest.digests().chain(spared).map(object_name).collect();
-        self.sweep("objects", |name| named.contains(name));
+        if !self.keeps_all.load(Ordering::Relaxed) {
+            let named: HashSet<_> = manifest.digests().chain(spared).map(object_name).collect();
+            self.sweep("objects", |name| named.contains(name));
+        }
         Ok(())
     }
 
@@ -250,7 +284,7 @@ impl Store {
         file::load(kind, sha256, input).map_err(|source| {
             let aside = path.with_extension("damaged");
             if let Err(error) = fs::rename(&path, &aside) {
-                tracing::warn!(path = %path.display(), %error, "cannot put a damaged file aside");
+                warn!(path = %path.display(), %error, "cannot put a damaged file aside");
             }
             StoreError::Object { path, source }
         })
@@ -276,9 +310,28 @@ impl Store {
             if !name.to_str().is_some_and(&stays)
                 && let Err(error) = fs::remove_file(entry.path())
             {
-                tracing::warn!(path = %entry.path().display(), %error, "cannot remove an old file");
+                warn!(path = %entry.path().display(), %error, "cannot remove an old file");
             }
         }
+    }
+
+    /// A second name for the manifest that is about to be replaced. Without it a damaged manifest costs more, and that is all.
+    fn keep_previous_manifest(&self) {
+        let (path, previous) = (self.manifest_path(), self.previous_manifest_path());
+        let linked = match fs::remove_file(&previous) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::hard_link(&path, &previous),
+        };
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                warn!(path = %previous.display(), %error, "cannot keep the list of tables that was");
+            }
+            _ => {}
+        }
+    }
+
+    fn previous_manifest_path(&self) -> PathBuf {
+        self.dir.join("manifest.previous.json")
     }
 
     fn manifest_path(&self) -> PathBuf {
@@ -288,6 +341,19 @@ impl Store {
     fn object_path(&self, sha256: Digest) -> PathBuf {
         self.dir.join("objects").join(object_name(sha256))
     }
+}
+
+fn read_manifest(path: &Path) -> Result<Option<Manifest>, StoreError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("cannot read", path)(source)),
+    };
+    let manifest = serde_json::from_slice(&text);
+    manifest.map(Some).map_err(|source| StoreError::Manifest {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn object_name(sha256: Digest) -> String {
