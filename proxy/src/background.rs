@@ -1,8 +1,9 @@
 //! Long work that must not slow calls down: reading pushed tables, building their indexes, writing them to disk.
 //!
-//! Each piece has a thread of its own, which yields to those that carry calls: with as many threads as cores a million
-//! rows would otherwise take a core from a shard for seconds. Such a thread cannot go back to the usual priority, so no
-//! pool is used for it.
+//! Each piece has a thread of its own. One with many rows yields to those that carry calls: with as many threads as cores a
+//! million rows would otherwise take a core from a shard for seconds. Such a thread gets next to nothing while others want
+//! every core, and cannot go back to the usual priority without privileges, so no pool is used for it, and small work does
+//! not yield: it takes milliseconds, and who mends an overload with a push of ten rows needs them now.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +16,9 @@ use tokio::sync::oneshot;
 /// How often it is looked whether something is used by nobody else any more.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Work on more rows than these yields: a few milliseconds of a core.
+const FEW: usize = 10_000;
+
 /// The work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Died {
@@ -26,13 +30,16 @@ pub enum Died {
     Panicked,
 }
 
-/// Does `work` on a thread of its own.
+/// Does `work`, which is about at most so many `rows`, on a thread of its own.
 ///
 /// # Errors
 /// [`Died`]
-pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Died> {
+pub async fn run<T: Send + 'static>(
+    rows: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Died> {
     let (done, result) = oneshot::channel();
-    start(move || drop(done.send(work())))?;
+    start(rows, move || drop(done.send(work())))?;
     result.await.map_err(|_| Died::Panicked)
 }
 
@@ -40,15 +47,11 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 ///
 /// # Errors
 /// [`Died::NoThread`]
-pub fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Died> {
+pub fn start(rows: usize, work: impl FnOnce() + Send + 'static) -> Result<(), Died> {
     let thread = thread::Builder::new().name("background".to_owned());
-    let thread = thread.spawn(|| {
-        // SCHED_IDLE: whoever carries a call has the core at once. A lower nice value alone keeps it for the rest of
-        // a time slice, some milliseconds.
-        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
-        if let Err(error) = set {
-            tracing::debug!(?error, "a thread cannot lower its priority");
+    let thread = thread.spawn(move || {
+        if rows > FEW {
+            yield_to_calls();
         }
         work();
     });
@@ -58,13 +61,38 @@ pub fn start(work: impl FnOnce() + Send + 'static) -> Result<(), Died> {
     })
 }
 
+/// SCHED_IDLE: whoever carries a call has the core at once. A lower nice value alone keeps it for the rest of a time slice,
+/// some milliseconds.
+fn yield_to_calls() {
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+    if let Err(error) = set {
+        tracing::debug!(?error, "a thread cannot lower its priority");
+    }
+}
+
 /// Waits until nobody else uses `old`, and frees it: what is large takes so long to free that no shard may be the last
 /// who lets go of it.
 pub fn free<T: Send + Sync + 'static>(old: Arc<T>) {
     // Without a thread a shard frees it.
-    let _ = start(move || {
+    let _ = start(usize::MAX, move || {
         while Arc::strong_count(&old) > 1 {
             thread::sleep(LOOK);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use thread_priority::thread_schedule_policy;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_about_many_rows_yields_and_what_is_about_few_does_not() {
+        let policy = async |rows| run(rows, thread_schedule_policy).await.unwrap().unwrap();
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_ne!(policy(10_000).await, idle);
+        assert_eq!(policy(10_001).await, idle);
+    }
 }

@@ -107,6 +107,18 @@ impl Manifest {
         entry.ok_or_else(|| ManifestError::NoTable(name.to_owned()))
     }
 
+    /// How many rows these versions of tables have, together with those that count in their place; none of what is not there.
+    pub fn rows(&self, versions: &[(String, u64)]) -> usize {
+        let rows = versions.iter().filter_map(|(name, number)| {
+            let entry = self.tables.get(name)?;
+            let active = entry.active().map_or(0, |version| version.rows);
+            let version = entry.version(name, *number).ok()?;
+            Some(active.saturating_add(version.rows))
+        });
+        let rows = rows.fold(0_u64, u64::saturating_add);
+        usize::try_from(rows).unwrap_or(usize::MAX)
+    }
+
     /// Adds a version of `name`, which is a new table when there is none, and forgets old ones over `keep`, but never
     /// the one that counts. Returns its number.
     ///

@@ -67,7 +67,7 @@ pub(super) async fn list(
     }
     let (sender, receiver) = mpsc::channel::<Bytes>(4);
     let table = active.table.clone();
-    let started = background::start(move || {
+    let started = background::start(table.len(), move || {
         let limit = query.limit.unwrap_or(usize::MAX);
         let after = query.after.as_deref();
         match after {
@@ -170,7 +170,7 @@ async fn change(
     };
     let asked = asked(&name, &query, &caller, conditional::precondition(&headers)?)?;
     let tables = api.tables.clone();
-    let pushed = background::run(move || {
+    let pushed = background::run(tables.rows(&name), move || {
         let kind = tables.tables().manifest.table(&name)?.kind;
         tables.read_patch(&name, |_| {
             Patch::one(kind, &key, row).map_err(|(pointer, code, detail)| {
@@ -293,7 +293,11 @@ pub(super) async fn diff(
     let tables = api.tables.clone();
     // Whoever went away while waiting costs nothing.
     let turn = DIFFS.acquire().await.ok();
-    let done = background::run(move || {
+    let rows = tables
+        .tables()
+        .manifest
+        .rows(&[(name.clone(), query.from), (name.clone(), query.to)]);
+    let done = background::run(rows, move || {
         let _turn = turn;
         let (old, new) = (
             tables.version(&name, query.from)?,

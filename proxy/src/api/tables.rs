@@ -151,7 +151,8 @@ pub(super) async fn push(
     };
     let asked = asked(&name, &query, &caller, conditional::precondition(&headers)?)?;
     let encoding = Encoding::of(&headers)?;
-    let pushed = read(&api, encoding, body, move |tables, input| {
+    let rows = encoding.rows(&headers);
+    let pushed = read(&api, rows, encoding, body, move |tables, input| {
         tables.read(kind, encoding.format, input)
     });
     finish(&api, "push", asked, pushed.await).await
@@ -180,7 +181,10 @@ pub(super) async fn patch(
             detail,
         ));
     }
-    let pushed = read(&api, encoding, body, move |tables, input| {
+    let rows = encoding
+        .rows(&headers)
+        .saturating_add(api.tables.rows(&name));
+    let pushed = read(&api, rows, encoding, body, move |tables, input| {
         tables.read_patch(&name, |builder| {
             Patch::read(input, builder).map_err(ChangeError::Input)
         })
@@ -232,9 +236,10 @@ pub(super) fn asked(
     })
 }
 
-/// Has a thread read the body.
+/// Has a thread read the body, which is about at most so many `rows`.
 async fn read<T: Send + 'static>(
     api: &Api,
+    rows: usize,
     encoding: Encoding,
     body: Body,
     take: impl FnOnce(&crate::tables::Registry, Box<dyn Read>) -> Result<T, ChangeError>
@@ -243,7 +248,7 @@ async fn read<T: Send + 'static>(
 ) -> Result<T, ChangeError> {
     let tables = api.tables.clone();
     let input = upload::reader(body);
-    let done = background::run(move || {
+    let done = background::run(rows, move || {
         let max = tables.config().tables.max_upload_bytes;
         let input = encoding.unpack(input, max).map_err(ChangeError::Input)?;
         take(&tables, input)

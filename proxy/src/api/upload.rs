@@ -37,6 +37,17 @@ enum Packing {
 }
 
 impl Encoding {
+    /// How many rows the upload may have, as far as its length says that: few have fewer bytes than these.
+    pub(super) fn rows(self, headers: &HeaderMap) -> usize {
+        const BYTES_A_ROW: usize = 16;
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        match (self.packing, length) {
+            (Packing::Plain, Some(length)) => length / BYTES_A_ROW,
+            _ => usize::MAX,
+        }
+    }
+
     /// What Content-Type and Content-Encoding say.
     ///
     /// # Errors

@@ -91,6 +91,12 @@ impl Registry {
         self.config.load_full()
     }
 
+    /// How many rows of a table count.
+    pub fn rows(&self, name: &str) -> usize {
+        let tables = self.tables();
+        tables.get(name).map_or(0, |active| active.table.len())
+    }
+
     /// Where it shares tables with others; `None` for a node by itself.
     pub fn replica(&self) -> Option<&Arc<Replica>> {
         self.replica.as_ref()
@@ -182,7 +188,8 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        background::run(move || registry.push_now(&asked, pushed)).await?
+        let rows = pushed.table.len().saturating_add(self.rows(&asked.name));
+        background::run(rows, move || registry.push_now(&asked, pushed)).await?
     }
 
     fn push_now(&self, asked: &Asked, pushed: Pushed) -> Result<Changed, ChangeError> {
@@ -281,7 +288,11 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        background::run(move || registry.change_now(&change, &precondition)).await?
+        let rows = match &change {
+            Change::Remove(_) => 0,
+            Change::Activate(versions) => self.tables().manifest.rows(versions),
+        };
+        background::run(rows, move || registry.change_now(&change, &precondition)).await?
     }
 
     fn change_now(
@@ -402,8 +413,9 @@ impl Registry {
     async fn catch_up_as(self: &Arc<Self>, is_new: bool) -> Result<(), ChangeError> {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
+        let rows = self.rows_of_others().await;
         let registry = self.clone();
-        let done = background::run(move || {
+        let done = background::run(rows, move || {
             let result = registry.catch_up_now(is_new, std::iter::empty());
             let why = result.as_ref().err().map(ToString::to_string);
             *registry
@@ -415,11 +427,23 @@ impl Registry {
         done.await?
     }
 
+    /// Rows of the versions that count for the others; none when that cannot be known, and then there is nothing to read.
+    async fn rows_of_others(self: &Arc<Self>) -> usize {
+        let registry = self.clone();
+        let rows = background::run(0, move || {
+            let manifest = registry.replica.as_ref()?.manifest().ok()??.0;
+            let active = manifest.tables.values().filter_map(Entry::active);
+            Some(active.map(|version| version.rows).sum::<u64>())
+        });
+        let rows = rows.await.ok().flatten().unwrap_or_default();
+        usize::try_from(rows).unwrap_or(usize::MAX)
+    }
+
     /// Puts versions that count, and that the object store has lost, there again. It loses one when two nodes change
     /// tables in the same instant, and one drops the version that the other has just found to be there.
     pub(super) async fn mend(self: &Arc<Self>) {
         let registry = self.clone();
-        let mended = background::run(move || {
+        let mended = background::run(usize::MAX, move || {
             let Some(replica) = &registry.replica else {
                 return Ok(());
             };
@@ -532,7 +556,12 @@ impl Registry {
         let turn = self.clone();
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
-        let done = background::run(move || {
+        let rows = self
+            .tables()
+            .iter()
+            .map(|(_, table)| table.table.len())
+            .sum();
+        let done = background::run(rows, move || {
             registry.config.store(config.clone());
             let before = registry.tables();
             let tables = before
