@@ -16,12 +16,12 @@ TABLES = {
     "people": (["alice"], "users", ["user,realm\nalice,example.org\n", "user\nbob\n"]),
     "pairs": (["a"], "kv", ["key,value\na,1\nb,2\n", "key\n\"a,\"\"b\"\n"]),
 }
-LINES = [
-    '{"op":"upsert","key":"49","row":{"rate":3}}\n{"op":"delete","key":"4930"}\n',
-    '{"op":"upsert","row":{"number":"4930124","dst_uri":"sip:192.0.2.9"}}\n',
-    '{"op":"delete","key":"pushed/a"}\n',
-    '{"op":"upsert","key":"a","row":{"value":{"b":[1,null]}}}\n',
-]
+LINES = {
+    "rates": '{"op":"upsert","key":"49","row":{"rate":3}}\n{"op":"upsert","row":{"prefix":"4931"}}\n',
+    "dids": '{"op":"upsert","row":{"number":"4930124","dst_uri":"sip:192.0.2.9"}}\n',
+    "trunks": '{"op":"delete","key":"pushed/a"}\n',
+    "pairs": '{"op":"upsert","key":"a","row":{"value":{"b":[1,null]}}}\n',
+}
 OTHERS = {"set": ["carriers", "pushed"], "id": ["a", "b"], "version": [1, 2, 3], "call_id": ["a@192.0.2.1"]}
 
 
@@ -43,15 +43,19 @@ def map_query(ctx, query):
     for name in ("wait", "watch"):
         if query and name in query:
             query[name] = "5ms"
+    for name in ("from", "to"):
+        if query and (number := pick(query.get(name), OTHERS["version"])):
+            query[name] = number
     return query
 
 
 @schemathesis.hook
 def map_path_parameters(ctx, path_parameters):
-    for name, value in (path_parameters or {}).items():
+    # The table first: keys are of one.
+    for name, value in sorted((path_parameters or {}).items(), reverse=True):
         known = list(TABLES) if name == "table" else OTHERS.get(name)
-        if name == "key":
-            known = [key for keys, _, _ in TABLES.values() for key in keys]
+        if name == "key" and path_parameters.get("table") in TABLES:
+            known = TABLES[path_parameters["table"]][0]
         if known and (chosen := pick(value, known)):
             path_parameters[name] = chosen
     return path_parameters
@@ -69,6 +73,8 @@ def map_case(ctx, case):
             if case.headers:
                 for name in ("If-Match", "If-None-Match", "Content-Encoding"):
                     case.headers.pop(name, None)
-    if case.method == "PATCH" and (lines := pick(case.body, LINES)):
-        case.body = lines
+    if case.method == "PATCH" and table in LINES and pick(case.body, ["it"]):
+        case.body = LINES[table]
+    if case.path == "/api/v1/releases" and (table := pick(case.body, list(TABLES))):
+        case.body = {"activate": {table: 1}}
     return case
