@@ -412,6 +412,8 @@ fn a_damaged_version_is_replaced_by_the_last_that_is_not() -> Result<()> {
         rows(&sigbox)? == "{\"prefix\":\"49\",\"rate\":\"1\"}\n",
         "the version before"
     );
+    let entry = sigbox.http("GET", RATES).send()?.expect(200)?;
+    ensure!(entry["active"]["number"] == 1, "and that is said: {entry}");
     sigbox.wait_for_log("what is wrong", |record| {
         (record["message"] == "a version of a table cannot be loaded").then_some(())
     })
