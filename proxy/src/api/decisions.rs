@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use sigbox_core::Underway;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::query::Query;
+use super::query::{Path, Query};
 use super::{Api, Problem};
 use crate::bus::{SubjectState, services};
 use crate::decisions::Decisions;

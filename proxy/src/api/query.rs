@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sigbox_contracts::Slug;
+use sigbox_tables::Kind;
 
 use super::{Caller, Problem};
 
@@ -22,6 +23,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Problem::bad_request(rejection.body_text())),
+        }
+    }
+}
+
+/// The parameters of a path; ones that cannot be read are a [`Problem`].
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
             Err(rejection) => Err(Problem::bad_request(rejection.body_text())),
         }
     }
@@ -47,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TableName {
         struct Named {
             table: String,
         }
-        let Path(named) = path::<Named, S>(parts, state).await?;
+        let Path(named) = Path::<Named>::from_request_parts(parts, state).await?;
         match Slug::new(named.table.clone()) {
             Ok(_) => Ok(Self(named.table)),
             Err(error) => Err(Problem::bad_request(format!(
@@ -69,7 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
         struct Keyed {
             key: String,
         }
-        let Path(keyed) = path::<Keyed, S>(parts, state).await?;
+        let Path(keyed) = Path::<Keyed>::from_request_parts(parts, state).await?;
         Ok(Self(keyed.key))
     }
 }
@@ -85,17 +100,20 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
         struct Versioned {
             version: u64,
         }
-        let Path(versioned) = path::<Versioned, S>(parts, state).await?;
+        let Path(versioned) = Path::<Versioned>::from_request_parts(parts, state).await?;
         Ok(Self(versioned.version))
     }
 }
 
-async fn path<T: DeserializeOwned + Send, S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-) -> Result<Path<T>, Problem> {
-    let path = Path::<T>::from_request_parts(parts, state).await;
-    path.map_err(|rejection| Problem::bad_request(rejection.body_text()))
+/// What is looked up in a table of that kind: where keys are numbers, a space in front of one was a `+` that was not
+/// written `%2B` (as forms have it, <https://url.spec.whatwg.org/#application/x-www-form-urlencoded>).
+pub(super) fn meant(kind: Kind, text: String) -> String {
+    match text.strip_prefix(' ') {
+        Some(number) if kind.is_numeric() && number.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("+{number}")
+        }
+        _ => text,
+    }
 }
 
 /// `30s`, `1500ms` or `30`, at most [`LONGEST_WAIT`].
