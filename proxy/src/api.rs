@@ -29,6 +29,7 @@ pub use audit::{Audit, Record};
 pub use decisions::Looking;
 pub use limits::Controls;
 pub use problem::Problem;
+pub(crate) use problem::method_not_allowed;
 
 use crate::admin::Health;
 use crate::config::Scope;

@@ -14,6 +14,7 @@ mod gateways;
 mod keys;
 mod listen;
 mod nats;
+mod pushed;
 mod rate_limit;
 mod reader;
 mod reload;
@@ -21,7 +22,7 @@ mod rules;
 mod schedule;
 mod secrets;
 mod sections;
-mod suggest;
+pub(crate) mod suggest;
 mod tables;
 mod value;
 
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use sigbox_contracts::{Prefix, Slug};
 use sigbox_core::{Listener, Schedule, Settings, Transport};
+use sigbox_tables::Manifest;
 
 pub use bans::BanPolicy;
 pub use diagnostic::{Diagnostic, Report, Severity};
@@ -369,7 +371,15 @@ impl Config {
     /// # Errors
     /// A [`Report`] with every fault.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Report> {
-        check::config(path, text, None)
+        check::config(path, text, None, None)
+    }
+
+    /// Reads the file at `path` for somebody who only looks at it: rules are held against the tables of `pushed` besides.
+    ///
+    /// # Errors
+    /// As [`Config::load`]; that a table is not there is a warning.
+    pub fn look(path: &Path, pushed: &Manifest) -> Result<Self, Report> {
+        check::config(path, &diagnostic::read(path)?, None, Some(pushed))
     }
 
     /// Tells the core's settings which addresses the sockets really have, in the order of

@@ -7,8 +7,8 @@ mod request;
 
 use serde::{Deserialize, Serialize};
 use sigbox_core::{
-    Class, Explained, FallbackCause, Found, Instant, LimitSeen, Moment, Plan, Rule, RuleSeen, Seen,
-    Settings, Suspended,
+    Class, Explained, FallbackCause, Found, HoursSeen, Instant, LimitSeen, Moment, Plan, Rule,
+    RuleSeen, Seen, Settings, Suspended,
 };
 use sigbox_wire::is_emergency;
 
@@ -100,6 +100,21 @@ pub struct RuleState {
     /// The limit before its action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitState>,
+    /// The schedules that its condition names, `any` and `not` included; empty when it was not reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<HoursState>,
+}
+
+/// A schedule at the time that was asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoursState {
+    /// Its name; `time` for hours that are written in the rule.
+    pub name: String,
+    /// Whether it is open.
+    pub open: bool,
+    /// The holiday it is closed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holiday: Option<String>,
 }
 
 /// What comes of it.
@@ -174,6 +189,7 @@ pub fn explain_parsed(
         for rule in &mut explained.rules {
             rule.result = Seen::NotReached;
             rule.limit = None;
+            rule.hours.clear();
         }
     }
     let mut verdict = match (&explained.over, in_dialog) {
@@ -377,6 +393,27 @@ impl LimitState {
     }
 }
 
+impl HoursState {
+    fn of(seen: &HoursSeen) -> Self {
+        Self {
+            name: seen.name.to_string(),
+            open: seen.is_open,
+            holiday: seen.holiday.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for HoursState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seen = HoursSeen {
+            name: self.name.as_str().into(),
+            is_open: self.open,
+            holiday: self.holiday.clone(),
+        };
+        seen.fmt(f)
+    }
+}
+
 fn states(rules: &[Rule], seen: &[RuleSeen]) -> Vec<RuleState> {
     let pairs = rules.iter().zip(seen);
     pairs
@@ -404,6 +441,7 @@ fn states(rules: &[Rule], seen: &[RuleSeen]) -> Vec<RuleState> {
                 condition,
                 found,
                 limit: seen.limit.as_ref().map(LimitState::of),
+                schedules: seen.hours.iter().map(HoursState::of).collect(),
             }
         })
         .collect()

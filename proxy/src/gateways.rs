@@ -234,7 +234,7 @@ mod tests {
         };
         let gateways = vec![gateway("gw1", true), gateway("gw2", false)];
         let set = SetDefinition::new("carriers", Algorithm::Random, gateways);
-        let sets = Arc::new(GatewaySets::build(None, vec![set]).unwrap());
+        let sets = Arc::new(GatewaySets::build(None, vec![set], Instant::ZERO).unwrap());
         let told = Arc::new(Mutex::new(Vec::new()));
         let board = GatewayBoard::new(sets, Clock::start(), {
             let told = told.clone();

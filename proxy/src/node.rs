@@ -205,6 +205,7 @@ impl Node {
             store,
             shared.clone(),
             replica.clone(),
+            clock,
             move |tables, changes| {
                 others.replace(tables.gateways().clone());
                 running.store(Arc::new(tables.config()));

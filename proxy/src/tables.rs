@@ -13,6 +13,8 @@ mod replica;
 mod schedules;
 mod snapshot;
 mod store;
+mod usage;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub use registry::Registry;
 pub(crate) use registry::now_ms;
 pub use replica::{Replica, ReplicaError};
 pub use store::{Store, StoreError};
+pub use usage::{Reason, Unrouted};
 
 /// The tables that count at one moment. Immutable.
 #[derive(Debug)]

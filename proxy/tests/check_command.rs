@@ -58,6 +58,56 @@ fn a_good_file_is_summed_up() {
     }
 }
 
+/// Rules are held against what was pushed to the node, where there is such a thing.
+#[test]
+fn tables_that_are_not_in_the_data_folder_are_warned_about() {
+    let data = tempfile::TempDir::new().unwrap();
+    let config = data.path().join("sigbox.toml");
+    let rule = |table: &str| format!("[[rule]]\naction = \"table\"\ntable = \"{table}\"\n");
+    let text = format!(
+        "[sip]\nlisten = \"udp:127.0.0.1:5060\"\n[decision]\nask = []\n[data]\ndir = {:?}\n{}{}{}{}{}",
+        data.path(),
+        rule("rates"),
+        rule("rats"),
+        rule("ported"),
+        rule("gw"),
+        rule("anything")
+    );
+    std::fs::write(&config, text).unwrap();
+    let check = || {
+        let output = sigbox(&["check", "-c", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+        text_of(&output)
+    };
+    assert_eq!(check(), "", "nobody has pushed anything yet");
+    let version = |number: u64| serde_json::json!({"number": number, "sha256": "0".repeat(64), "rows": 1, "bytes": 10, "at_ms": 1});
+    let manifest = serde_json::json!({"revision": 3, "tables": {
+        "rates": {"kind": "prefixes", "active": 1, "newest": 1, "versions": [version(1)]},
+        "ported": {"kind": "numbers", "newest": 2, "versions": [version(2)]},
+        "gw": {"kind": "gateways", "active": 1, "newest": 1, "versions": [version(1)]},
+    }});
+    std::fs::create_dir(data.path().join("tables")).unwrap();
+    let file = data.path().join("tables/manifest.json");
+    std::fs::write(file, manifest.to_string()).unwrap();
+    let said = check();
+    assert_eq!(said.matches("warning: ").count(), 4, "{said}");
+    for part in [
+        "no table `rats` was pushed to this node",
+        "did you mean \"rates\"?",
+        "no version of table `ported` counts",
+        "POST /api/v1/tables/ported/versions/2/activate",
+        "`gw` is a table of gateways, and none of its rows routes a call",
+        "sigbox push anything FILE --kind prefixes",
+        "sigbox.toml:12:9",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stderr)
+}
+
 #[test]
 fn a_port_that_is_taken_is_a_runtime_failure_with_its_address() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

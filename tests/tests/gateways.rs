@@ -256,8 +256,8 @@ fn an_operator_drains_a_gateway_and_brings_it_back() -> Result<()> {
     assert_eq!(put("carriers/gw9", "disabled")?.0, 404);
     assert_eq!(put("others/gw1", "disabled")?.0, 404);
     let (status, body) = put("carriers/gw1", "asleep")?;
-    assert_eq!(status, 400, "{body}");
-    assert_eq!(serde_json::from_str::<Value>(&body)?["status"], 400);
+    assert_eq!(status, 422, "{body}");
+    assert_eq!(serde_json::from_str::<Value>(&body)?["status"], 422);
     sigbox.wait_until_idle()
 }
 

@@ -46,6 +46,7 @@ impl Reader {
         };
         if let Some(content) = response.get("content").and_then(Value::as_object) {
             let media_type = answer.header("content-type").unwrap_or_default();
+            ensure!(is_usual(&answer), "{id}: {status} with {media_type:?}");
             let media_type = media_type.split(';').next().unwrap_or_default();
             let described = content
                 .get(media_type)
@@ -68,15 +69,109 @@ impl Reader {
     }
 }
 
-#[test]
-fn every_operation_answers_as_described() -> Result<()> {
-    let data = TempDir::new()?;
-    let sigbox = Setup::new("nats://127.0.0.1:1")
+/// Whether it has the media type that answers of its sort have, written in the one way.
+fn is_usual(answer: &Response) -> bool {
+    let media_type = answer.header("content-type").unwrap_or_default();
+    match answer.status {
+        400.. => media_type == "application/problem+json",
+        _ => [
+            "application/json",
+            "application/x-ndjson",
+            "text/plain; charset=utf-8",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ]
+        .contains(&media_type),
+    }
+}
+
+fn started(data: &TempDir) -> Result<Sigbox> {
+    Setup::new("nats://127.0.0.1:1")
         .set("data", "dir", &format!("{:?}", data.path()))
         .rules("[[gateways]]\nname = \"de\"\ngateway = [{ id = \"a\", uri = \"sip:192.0.2.1\" }]\n")
         .rules("[[limit]]\nname = \"all\"\nrate = 1000\napply = \"all\"\n")
         .fall_back_to_status(404)
-        .start()?;
+        .start()
+}
+
+/// Whatever is wrong with a request, the answer is a problem document: a method that is not for the path, a path that is
+/// no text, a query that nobody knows, a body that is no document or too long.
+#[test]
+fn every_operation_refuses_with_a_problem_document() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = started(&data)?;
+    let document = sigbox.http("GET", "/openapi.json").send()?.json()?;
+    let refused = |method: &str, path: &str, body: Option<&str>| -> Result<()> {
+        let mut request = sigbox.http(method, path);
+        if let Some(body) = body {
+            request = request.body("application/json", body);
+        }
+        let answer = request.send()?;
+        let text = answer.text();
+        ensure!(
+            answer.status >= 400 && is_usual(&answer) && answer.json()?["status"] == answer.status,
+            "{method} {path}: {} {:?} {}",
+            answer.status,
+            answer.header("content-type"),
+            text.chars().take(200).collect::<String>()
+        );
+        Ok(())
+    };
+    let too_long = format!("{{\"x\": \"{}\"}}", "x".repeat(70_000));
+    let mut operations = 0;
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        // Something in the place of every parameter.
+        let mut broken = path.clone();
+        while let (Some(start), Some(end)) = (broken.find('{'), broken.find('}')) {
+            broken.replace_range(start..=end, "%FF");
+        }
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let operation = &item[method.to_ascii_lowercase()];
+            if operation.is_null() {
+                refused(method, &broken, None)?;
+                continue;
+            }
+            operations += 1;
+            if broken != *path {
+                refused(method, &broken, Some("{}"))?;
+            }
+            let takes_json = &operation["requestBody"]["content"]["application/json"];
+            if broken == *path && !takes_json.is_null() {
+                refused(method, path, Some("no document"))?;
+                refused(method, path, Some(&too_long))?;
+            }
+            let parameters = operation["parameters"].as_array();
+            let has_query = parameters
+                .into_iter()
+                .flatten()
+                .any(|parameter| parameter["in"] == "query");
+            if has_query {
+                let named = path.replace("{table}", "rates").replace("{key}", "49");
+                refused(method, &format!("{named}?unheard_of=1"), None)?;
+            }
+        }
+    }
+    ensure!(operations > 35, "{operations}");
+    refused("GET", "/unheard-of", None)?;
+    let missing = sigbox.ask(
+        "POST",
+        "/api/v1/explain",
+        &json!({"request_uri": "sip:a@b"}),
+    )?;
+    let detail = missing.1["detail"].as_str().unwrap_or_default();
+    ensure!(
+        missing.0 == 422 && detail.starts_with("`source` is missing: the address that"),
+        "{missing:?}"
+    );
+    let body = sigbox.http("PUT", "/api/v1/gateways/de/a");
+    let body = body.body("application/json", too_long.as_str()).send()?;
+    ensure!(body.status == 413 && is_usual(&body), "{}", body.text());
+    Ok(())
+}
+
+#[test]
+fn every_operation_answers_as_described() -> Result<()> {
+    let data = TempDir::new()?;
+    let sigbox = started(&data)?;
     let mut reader = Reader {
         document: sigbox.http("GET", "/openapi.json").send()?.json()?,
         seen: BTreeSet::new(),
@@ -193,7 +288,7 @@ fn calls(reader: &mut Reader, sigbox: &Sigbox) -> Result<()> {
         "/api/v1/releases",
         "/api/v1/releases",
         json(json!({"activate": []})),
-        400,
+        422,
     )?;
     call("DELETE", TABLE, &r(""), None, 200)?;
     for (path, status) in [

@@ -85,7 +85,7 @@ fn an_explanation_says_which_condition_failed_first_and_counts_nothing() -> Resu
             fared(&open),
             [
                 "scanners unmet header User-Agent: absent",
-                "closed unmet not the one at 1 holds",
+                "closed unmet not the one at 1 holds: office is open",
                 "office decides"
             ]
         );
@@ -102,6 +102,15 @@ fn an_explanation_says_which_condition_failed_first_and_counts_nothing() -> Resu
         asked["at"] = json!(at);
         let closed = explained(&sigbox, "/api/v1/explain", &asked)?;
         ensure!(closed["verdict"]["by"] == "closed", "{closed}");
+        let hours = &closed["rules"][1]["schedules"][0];
+        ensure!(
+            hours["name"] == "office" && hours["open"] == false,
+            "{closed}"
+        );
+        ensure!(
+            hours["holiday"].is_string() == at.contains("-12-25"),
+            "{closed}"
+        );
         ensure!(closed["rules"][2]["result"] == "not_reached", "{closed}");
     }
     let sip = "INVITE sip:x@example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.7\nFrom: <sip:a@b>;tag=1\n\
@@ -224,10 +233,16 @@ fn the_terminal_shows_it() -> Result<()> {
         lines[3..],
         [
             "rule      scanners  no: header is \"User-Agent: absent\"",
-            "rule      closed    yes: reject with 480",
+            "rule      closed    yes: reject with 480 (office is closed)",
             "rule      office    not reached",
             "verdict   reject with 480 (closed)",
         ],
+        "{shown}"
+    );
+    let noon = "2026-07-13T12:00:00+02:00";
+    let (_, shown, _) = simulate(&["--at", noon, "--rules-only", "sip:+4930123@a.example"])?;
+    ensure!(
+        shown.contains("closed    no: not: the one at 1 holds: office is open"),
         "{shown}"
     );
     // Nobody to ask: then the fallback rules, for that reason.

@@ -328,3 +328,30 @@ fn more_versions_than_a_message_can_name_are_refused_with_what_to_do() -> Result
     a.http("DELETE", "/api/v1/tables/t0").send()?.expect(200)?;
     push(pushed)?.expect(201).map(drop)
 }
+
+/// A server without `-js` takes connections, and nobody answers for JetStream.
+#[test]
+fn without_jetstream_it_is_said_what_to_do() -> Result<()> {
+    let nats = NatsServer::start()?;
+    let node = Node::new("a", &nats)?;
+    let a = node.setup.start()?;
+    let what = "start nats-server with -js, 2.10 or newer";
+    a.wait_for_log(what, |record| {
+        let says = record["message"]
+            == "tables are not replicated; they stay as they are, trying again"
+            && record["error"]
+                .as_str()
+                .is_some_and(|error| error.contains(what));
+        says.then_some(())
+    })?;
+    let push = a.http("PUT", &format!("{RATES}?kind=prefixes"));
+    let refused = push.body("text/csv", "prefix\n1\n").send()?.expect(503)?;
+    ensure!(
+        refused["type"] == "urn:sigbox:problem:replication"
+            && refused["detail"]
+                .as_str()
+                .is_some_and(|detail| detail.contains(what)),
+        "{refused}"
+    );
+    Ok(())
+}

@@ -6,6 +6,7 @@ use sigbox_contracts::Slug;
 use crate::fault::Code;
 use crate::kind::Kind;
 use crate::number::Number;
+use crate::routing;
 use crate::row::Fields;
 
 /// A fault of one field: its pointer, code and detail.
@@ -174,6 +175,25 @@ fn fields_of(kind: Kind) -> &'static [(&'static str, Must, bool)] {
         ],
         Kind::Kv => &[],
     }
+}
+
+/// The fields that a row of this kind may have and that mean something to sigbox, its key's first. Any other is an
+/// attribute, or nothing.
+pub fn known_fields(kind: Kind) -> impl Iterator<Item = &'static str> {
+    let decision: &[&str] = match kind {
+        Kind::Prefixes | Kind::Numbers => &routing::DECISION,
+        _ => &[],
+    };
+    let own = fields_of(kind).iter().map(|(field, ..)| *field);
+    let key = kind.key_fields().iter().copied();
+    key.chain(own)
+        // Some stand in both.
+        .chain(
+            decision
+                .iter()
+                .copied()
+                .filter(move |field| fields_of(kind).iter().all(|(own, ..)| own != field)),
+        )
 }
 
 /// Checks what is left of a row without its key.

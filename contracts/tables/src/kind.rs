@@ -59,6 +59,11 @@ impl Kind {
         }
     }
 
+    /// Whether rows can say where a call goes that a rule looks up.
+    pub const fn routes(self) -> bool {
+        matches!(self, Self::Prefixes | Self::Numbers)
+    }
+
     /// Whether keys are numbers.
     pub const fn is_numeric(self) -> bool {
         matches!(self, Self::Prefixes | Self::Numbers)

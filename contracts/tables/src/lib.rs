@@ -29,6 +29,7 @@ mod values;
 
 pub use apply::{Patch, apply};
 pub use builder::{Builder, Check, Limits};
+pub use check::known_fields;
 pub use fault::{Code, Fault, Faults};
 pub use kind::Kind;
 pub use manifest::{Entry, Manifest, ManifestError, Version};

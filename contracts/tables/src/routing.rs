@@ -4,7 +4,7 @@ use sigbox_contracts::{Decision, Invalid, Limits};
 use crate::row::Fields;
 
 /// Fields that make one route when they stand in a row by themselves.
-const ROUTE: [&str; 7] = [
+pub(crate) const ROUTE: [&str; 7] = [
     "uri",
     "dst_uri",
     "path",
@@ -12,6 +12,22 @@ const ROUTE: [&str; 7] = [
     "gateways",
     "fr_timer",
     "fr_inv_timer",
+];
+
+/// Fields of a whole decision that a row can be (`extend_ms` is none of a row's).
+pub(crate) const DECISION: [&str; 12] = [
+    "action",
+    "routing",
+    "routes",
+    "failover",
+    "requery",
+    "status",
+    "reason",
+    "headers",
+    "retry_after_ms",
+    "contacts",
+    "reasons",
+    "cache",
 ];
 
 /// What a row of a `prefixes` or `numbers` table says about routing: it is a decision document with an `action` or
@@ -67,6 +83,20 @@ mod tests {
         let routes = decided(json!({"routes": [{"uri": "sip:a@b"}, {"uri": "sip:c@d"}]}));
         assert_eq!(routes.unwrap().unwrap().routes.len(), 2);
         assert_eq!(decided(json!({"carrier": "a", "rate": 1})), Ok(None));
+    }
+
+    /// A field that a decision gets has a meaning in rows.
+    #[test]
+    fn every_field_of_a_decision_is_known() {
+        let schema = serde_json::to_value(schemars::schema_for!(Decision)).unwrap();
+        let fields = schema["properties"].as_object().unwrap().keys();
+        let fields: Vec<_> = fields
+            .map(String::as_str)
+            .filter(|field| !["version", "extend_ms"].contains(field))
+            .collect();
+        let mut known = DECISION.to_vec();
+        known.sort_unstable();
+        assert_eq!(known, fields);
     }
 
     #[test]

@@ -3,14 +3,18 @@
 //! It is the way that calls go, [`walk`] with a gate that looks at limits and does not count, and
 //! somebody who writes down what is found out about each rule.
 
+mod found;
+
 use std::sync::Arc;
 
 use sigbox_wire::is_emergency;
 
+pub use found::HoursSeen;
+
 use crate::limits::{Fill, Moment, RateLimit};
 use crate::plan::Plan;
 use crate::routing_tables::{TableAnswer, TableLookup};
-use crate::rules::{Cached, Condition, Facts, Found, Gate, Part, Rule, Step, Watch, walk};
+use crate::rules::{Cached, Facts, Found, Gate, Part, Rule, Step, Watch, walk};
 use crate::settings::Settings;
 
 /// What would become of a request, and why.
@@ -46,6 +50,8 @@ pub struct RuleSeen {
     pub name: Arc<str>,
     /// The limit before its action, if its condition holds.
     pub limit: Option<LimitSeen>,
+    /// The schedules that its condition names, wherever in it; empty when the rule was not reached.
+    pub hours: Vec<HoursSeen>,
     /// How far it got.
     pub result: Seen,
 }
@@ -189,6 +195,7 @@ impl<'w, 'f> Written<'w, 'f> {
         let rules = rules.iter().map(|rule| RuleSeen {
             name: rule.name.clone(),
             limit: None,
+            hours: Vec::new(),
             result: Seen::NotReached,
         });
         Self {
@@ -204,6 +211,9 @@ impl Watch for Written<'_, '_> {
         let Some(seen) = self.rules.get_mut(position) else {
             return;
         };
+        if seen.hours.is_empty() {
+            seen.hours = HoursSeen::of(&rule.condition, self.facts.unix_s);
+        }
         if let Step::Passed(limit) | Step::Over(limit) = step {
             seen.limit = Some(self.look.seen(limit, self.facts));
         }
@@ -213,7 +223,7 @@ impl Watch for Written<'_, '_> {
             Step::Over(_) => Seen::Over,
             Step::Unmet(part) => Seen::Unmet {
                 part,
-                found: found(&rule.condition, part, self.facts),
+                found: found::found(&rule.condition, part, self.facts),
             },
             Step::Missed(cached) => Seen::Missed {
                 key: cached
@@ -230,56 +240,5 @@ impl Watch for Written<'_, '_> {
             Step::Passes => Seen::Passes,
             Step::Decides => Seen::Decides,
         };
-    }
-}
-
-/// What the request has where the condition wants something else.
-fn found(condition: &Condition, part: Part, facts: &Facts<'_>) -> String {
-    let text =
-        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-    let host = |uri: Option<&sigbox_wire::Uri<'_>>| {
-        let host = uri.and_then(|uri| uri.host);
-        host.map_or_else(String::new, |host| host.to_string())
-    };
-    let (from, to) = (facts.from(), facts.to());
-    match part {
-        Part::Cause => facts
-            .cause
-            .map_or_else(String::new, |cause| cause.label().to_owned()),
-        Part::Method => text(Some(facts.request.method().as_bytes())),
-        Part::Source => facts.source().to_string(),
-        Part::Listener => format!("listener {}", facts.flow.listener.0 + 1),
-        Part::User => text(facts.uri().and_then(|uri| uri.user)),
-        Part::Domain => host(facts.uri()),
-        Part::FromUser => text(from.and_then(|from| from.uri.user)),
-        Part::FromDomain => host(from.map(|from| &from.uri)),
-        Part::From => text(from.map(|from| from.text)),
-        Part::ToUser => text(to.and_then(|to| to.uri.user)),
-        Part::ToDomain => host(to.map(|to| &to.uri)),
-        Part::To => text(to.map(|to| to.text)),
-        Part::Header(at) => {
-            let Some(header) = condition.headers.get(at) else {
-                return String::new();
-            };
-            let mut values = facts.request.named(header.name.as_bytes());
-            let first = values.next().map(|found| found.value);
-            format!(
-                "{}: {}",
-                header.name,
-                first.map_or_else(|| "absent".to_owned(), |value| text(Some(value)))
-            )
-        }
-        Part::Schedule => {
-            let hours = condition
-                .schedules
-                .iter()
-                .map(|hours| match hours.holiday(facts.unix_s) {
-                    Some(day) => format!("{} is closed: {day}", hours.name),
-                    None => format!("{} is closed", hours.name),
-                });
-            hours.collect::<Vec<_>>().join(", ")
-        }
-        Part::Any => "none of them holds".to_owned(),
-        Part::Not(at) => format!("the one at {} holds", at + 1),
     }
 }

@@ -73,13 +73,14 @@ pub struct Gateway {
 
 impl GatewaySets {
     /// Sets as defined. A gateway that `previous` has in a set of that name, with that id and URI, keeps its state,
-    /// calls and latency; nothing of `previous` is changed.
+    /// calls and latency; nothing of `previous` is changed. Every other one is new: it stands as it does since `now`.
     ///
     /// # Errors
     /// [`GatewayError`] for the first definition that cannot be used.
     pub fn build(
         previous: Option<&Self>,
         definitions: Vec<SetDefinition>,
+        now: Instant,
     ) -> Result<Self, GatewayError> {
         definition::check(&definitions)?;
         let mut sets: Vec<_> = definitions
@@ -102,7 +103,10 @@ impl GatewaySets {
                             Arc::new(Gateway {
                                 terms: terms.clone(),
                                 definition,
-                                standing: same.map(|one| one.standing.clone()).unwrap_or_default(),
+                                standing: same.map_or_else(
+                                    || Arc::new(Standing::new(now)),
+                                    |one| one.standing.clone(),
+                                ),
                             })
                         })
                         .collect(),
@@ -209,7 +213,7 @@ impl Gateway {
         }
     }
 
-    /// Since when.
+    /// Since when; one that has never changed its state, since it came.
     pub fn since(&self) -> Instant {
         self.standing.since()
     }

@@ -58,7 +58,7 @@ pub use branch::shard_of_branch;
 pub use self::core::{Core, Suspended};
 pub use clock::Instant;
 pub use counters::{Counter, Counters, Gauge};
-pub use explain::{Explained, LimitSeen, RuleSeen, Seen};
+pub use explain::{Explained, HoursSeen, LimitSeen, RuleSeen, Seen};
 pub use flow::{ConnectionId, Flow, ListenerId, Transport};
 pub use gateways::{
     Algorithm, Failure, Gateway, GatewayChange, GatewayDefinition, GatewayError, GatewayRef,

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 use super::health::Health;
+use crate::api::{Problem, method_not_allowed};
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::tls::Certificates;
 
@@ -74,6 +75,7 @@ fn router(parts: Parts, api: Router) -> Router {
         .route("/metrics", get(metrics))
         .with_state(parts)
         .merge(api)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
@@ -94,9 +96,7 @@ async fn readyz(State(parts): State<Parts>) -> Response {
 async fn metrics(State(parts): State<Parts>) -> Response {
     match parts.metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Err(error) => Problem::internal(format_args!("the metrics cannot be written: {error}"))
+            .into_response(),
     }
 }

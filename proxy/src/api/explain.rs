@@ -1,13 +1,14 @@
 //! `/api/v1/explain` and `/api/v1/simulate`.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use sigbox_core::{FallbackCause, Plan};
 
 use super::Problem;
 use super::limits::Controls;
+use super::tables::document;
 use crate::config::Config;
 use crate::explain::{
     DeciderSaid, Explanation, Simulated, SimulatedRequest, explain_parsed, fallback,
@@ -16,9 +17,9 @@ use crate::explain::{
 /// What limits and rules would do with a request.
 pub(super) async fn explain(
     State(controls): State<Controls>,
-    request: Result<Json<SimulatedRequest>, JsonRejection>,
+    body: Body,
 ) -> Result<Json<Explanation>, Problem> {
-    let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let request: SimulatedRequest = document(body).await?;
     let config = controls.config.load_full();
     let simulated = parsed(&config, &request)?;
     let now = controls.clock.now();
@@ -37,9 +38,9 @@ fn parsed(config: &Config, request: &SimulatedRequest) -> Result<Simulated, Prob
 /// The same, and the answer of a decider if a rule asks one.
 pub(super) async fn simulate(
     State(controls): State<Controls>,
-    request: Result<Json<SimulatedRequest>, JsonRejection>,
+    body: Body,
 ) -> Result<Json<Explanation>, Problem> {
-    let Json(request) = request.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let request: SimulatedRequest = document(body).await?;
     let config = controls.config.load_full();
     let simulated = parsed(&config, &request)?;
     let now = controls.clock.now();

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Problem;
 use super::query::Path;
-use crate::gateways::{GatewayBoard, SwitchError};
+use super::tables::document;
+use crate::gateways::{GatewayBoard, GatewayReport, SetReport, SwitchError};
 
 /// What `PUT` takes.
 #[derive(Deserialize)]
@@ -38,39 +38,34 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(board: Arc<GatewayBoard>)
         .with_state(board)
 }
 
-async fn all(State(board): State<Arc<GatewayBoard>>) -> Response {
-    Json(json!({ "sets": board.snapshot() })).into_response()
+async fn all(State(board): State<Arc<GatewayBoard>>) -> Json<Value> {
+    Json(json!({ "sets": board.snapshot() }))
 }
 
-async fn one(State(board): State<Arc<GatewayBoard>>, Path(set): Path<String>) -> Response {
-    match board.set(&set) {
-        Some(report) => Json(report).into_response(),
-        None => Problem::of(StatusCode::NOT_FOUND, SwitchError::NoSet.to_string()).into_response(),
-    }
+async fn one(
+    State(board): State<Arc<GatewayBoard>>,
+    Path(set): Path<String>,
+) -> Result<Json<SetReport>, Problem> {
+    let report = board.set(&set);
+    report
+        .map(Json)
+        .ok_or_else(|| Problem::of(StatusCode::NOT_FOUND, SwitchError::NoSet.to_string()))
 }
 
 async fn switch(
     State(board): State<Arc<GatewayBoard>>,
     Path((set, id)): Path<(String, String)>,
-    body: Bytes,
-) -> Response {
-    let wish: Wish = match serde_json::from_slice(&body) {
-        Ok(wish) => wish,
-        Err(error) => {
-            let detail = format!(
-                "the body is {{\"state\": \"active\"}} or {{\"state\": \"disabled\"}}: {error}"
-            );
-            return Problem::of(StatusCode::BAD_REQUEST, detail).into_response();
-        }
-    };
-    match board.set_state(&set, &id, matches!(wish.state, Wanted::Active)) {
-        Ok(report) => Json(report).into_response(),
-        Err(error) => {
-            let status = match error {
-                SwitchError::NoSet | SwitchError::NoGateway => StatusCode::NOT_FOUND,
-                SwitchError::DisabledByDefinition => StatusCode::CONFLICT,
-            };
-            Problem::of(status, error.to_string()).into_response()
-        }
-    }
+    body: Body,
+) -> Result<Json<GatewayReport>, Problem> {
+    let Wish { state } = document(body).await.map_err(|problem| {
+        problem.explained("the body is {\"state\": \"active\"} or {\"state\": \"disabled\"}")
+    })?;
+    let switched = board.set_state(&set, &id, matches!(state, Wanted::Active));
+    switched.map(Json).map_err(|error| {
+        let status = match error {
+            SwitchError::NoSet | SwitchError::NoGateway => StatusCode::NOT_FOUND,
+            SwitchError::DisabledByDefinition => StatusCode::CONFLICT,
+        };
+        Problem::of(status, error.to_string())
+    })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -17,6 +17,7 @@ use sigbox_core::{Instant, Over, RateLimit};
 use super::Problem;
 use super::explain;
 use super::query::Path;
+use super::tables::document;
 use crate::bans::{Ban, BanRefused, Bans, By};
 use crate::config::Config;
 use crate::describe;
@@ -170,9 +171,9 @@ struct BanWanted {
 
 async fn ban(
     State(controls): State<Controls>,
-    wanted: Result<Json<BanWanted>, JsonRejection>,
+    body: Body,
 ) -> Result<(StatusCode, Json<BanShown>), Problem> {
-    let Json(wanted) = wanted.map_err(|error| Problem::of(error.status(), error.body_text()))?;
+    let wanted: BanWanted = document(body).await?;
     let refuse = |detail: String| Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let source = network(&wanted.source).map_err(refuse)?;
     if !(1..=LONGEST).contains(&wanted.seconds) {

@@ -34,6 +34,9 @@ struct Document {
     /// The entity tag that was expected to be another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
+    /// The rules that need what was to be removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<Box<str>>,
     /// Who asked, for the audit log.
     #[serde(skip)]
     by: Option<Box<str>>,
@@ -66,6 +69,7 @@ impl Problem {
             errors: Vec::new(),
             total: None,
             etag: None,
+            rules: Vec::new(),
             by: None,
         }))
     }
@@ -116,6 +120,12 @@ impl Problem {
         Self::new(status, "insufficient-storage", title, detail)
     }
 
+    /// The same with what should be there in front of what is wrong.
+    pub(super) fn explained(mut self, wanted: &str) -> Self {
+        self.0.detail = format!("{wanted}: {}", self.0.detail);
+        self
+    }
+
     /// For the audit log.
     pub(super) fn summary(&self) -> String {
         format!("{} {}", self.0.status, self.0.detail)
@@ -164,6 +174,12 @@ impl From<ChangeError> for Problem {
                 problem.0.etag = etag;
                 problem
             }
+            ChangeError::InUse { rules, .. } => {
+                let title = "Rules need the table: nothing was changed";
+                let mut problem = Self::new(StatusCode::CONFLICT, "in-use", title, detail);
+                problem.0.rules = rules;
+                problem
+            }
             ChangeError::Input(error) => match error.kind() {
                 io::ErrorKind::FileTooLarge => {
                     let title = "The upload is too large";
@@ -179,7 +195,9 @@ impl From<ChangeError> for Problem {
                 let title = "Somebody else was faster";
                 Self::new(StatusCode::CONFLICT, "conflict", title, detail)
             }
-            ChangeError::Replica(ReplicaError::Away | ReplicaError::Refused(_)) => {
+            ChangeError::Replica(
+                ReplicaError::Away | ReplicaError::NoJetStream | ReplicaError::Refused(_),
+            ) => {
                 let title = "The other nodes cannot be told: nothing was changed";
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -224,7 +242,7 @@ pub(super) async fn not_found(uri: Uri) -> Problem {
     ))
 }
 
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let detail = format!(
         "{method} is not for {}; /openapi.json says what is",
         uri.path()

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sigbox_contracts::Slug;
+use sigbox_tables::Kind;
 
 use super::{Caller, Problem};
 
@@ -27,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The parameters of a path; what cannot be read is a [`Problem`].
+/// The parameters of a path; ones that cannot be read are a [`Problem`].
 pub(super) struct Path<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
@@ -35,7 +36,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(parameters)) => Ok(Self(parameters)),
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
             Err(rejection) => Err(Problem::bad_request(rejection.body_text())),
         }
     }
@@ -101,6 +102,17 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionNumber {
         }
         let Path(versioned) = Path::<Versioned>::from_request_parts(parts, state).await?;
         Ok(Self(versioned.version))
+    }
+}
+
+/// What is looked up in a table of that kind: where keys are numbers, a space in front of one was a `+` that was not
+/// written `%2B` (as forms have it, <https://url.spec.whatwg.org/#application/x-www-form-urlencoded>).
+pub(super) fn meant(kind: Kind, text: String) -> String {
+    match text.strip_prefix(' ') {
+        Some(number) if kind.is_numeric() && number.starts_with(|c: char| c.is_ascii_digit()) => {
+            format!("+{number}")
+        }
+        _ => text,
     }
 }
 

@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use sigbox_tables::diff::{self, Counts};
-use sigbox_tables::{Fields, Patch, Row, StrictFields, Table};
+use sigbox_tables::{Fields, Kind, Patch, Row, StrictFields, Table};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::query::{Key, Query, TableName};
+use super::query::{self, Key, Query, TableName};
 use super::tables::{PushQuery, asked, document, finish, settled, tagged};
 use super::{Api, Caller, Problem, conditional};
 use crate::background;
@@ -69,7 +69,8 @@ pub(super) async fn list(
     let table = active.table.clone();
     let started = background::start(table.len(), move || {
         let limit = query.limit.unwrap_or(usize::MAX);
-        let after = query.after.as_deref();
+        let after = query.after.map(|after| query::meant(table.kind(), after));
+        let after = after.as_deref();
         match after {
             Some(after) => write_rows(table.rows_after(after).take(limit), &sender),
             None => write_rows(table.rows().take(limit), &sender),
@@ -196,6 +197,7 @@ pub(super) struct LookupQuery {
 #[derive(Serialize)]
 pub(super) struct Lookup {
     table: String,
+    kind: Kind,
     version: u64,
     etag: String,
     asked: String,
@@ -227,6 +229,15 @@ pub(super) async fn lookup(
         }
     };
     let Found { active, etag } = active(&api, &name)?;
+    let kind = active.table.kind();
+    let asked = query::meant(kind, asked);
+    let parts = kind.key_fields();
+    if asked.splitn(parts.len(), '/').count() < parts.len() {
+        let key = parts.join("/");
+        return Err(Problem::bad_request(format!(
+            "{asked:?} is no key of {name}, a table of {kind}: its rows are found by ?key={key}"
+        )));
+    }
     let mut rows = active.table.prefixes_of(&asked);
     let found = rows.next();
     let runners_up = rows.map(|row| row.fields()).collect();
@@ -240,6 +251,7 @@ pub(super) async fn lookup(
     Ok(Json(Lookup {
         version: active.version,
         found: found.map(|row| row.fields()),
+        kind,
         table: name,
         etag,
         asked,

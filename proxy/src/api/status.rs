@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::query::{self, Query};
 use super::{Api, Caller, Problem, Record};
-use crate::tables::{etag_of, now_ms};
+use crate::tables::{Unrouted, etag_of, now_ms};
 
 /// One member and the revision it runs with.
 #[derive(Serialize)]
@@ -90,6 +90,8 @@ struct Status {
     revision: u64,
     /// Entity tags by table.
     tables: BTreeMap<String, Option<String>>,
+    /// Tables that rules look calls up in and that route none.
+    unrouted: Vec<Unrouted>,
 }
 
 /// GET /status
@@ -118,6 +120,7 @@ pub(super) async fn status(
         tables: tags
             .map(|(name, entry)| (name.clone(), etag_of(entry)))
             .collect(),
+        unrouted: tables.unrouted(),
     };
     Ok(Json(status).into_response())
 }

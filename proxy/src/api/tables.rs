@@ -304,18 +304,27 @@ fn note(api: &Api, by: &str, what: &str, changed: &Changed) {
     api.audit.add(record);
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemoveQuery {
+    #[serde(default)]
+    force: bool,
+}
+
 /// DELETE /tables/{table}
 pub(super) async fn remove(
     State(api): State<Api>,
     TableName(name): TableName,
     caller: Caller,
+    Query(query): Query<RemoveQuery>,
     headers: HeaderMap,
 ) -> Result<Json<Changed>, Problem> {
     let precondition = conditional::precondition(&headers)?;
-    let mut changed = api
-        .tables
-        .change(Change::Remove(name), precondition)
-        .await?;
+    let change = Change::Remove {
+        name,
+        is_forced: query.force,
+    };
+    let mut changed = api.tables.change(change, precondition).await?;
     match changed.pop() {
         Some(changed) => {
             note(&api, &caller.0, "remove", &changed);
@@ -409,7 +418,10 @@ pub(super) async fn release(
     Ok(Json(Released { revision, tables }))
 }
 
-/// A small JSON document.
+/// A small JSON document, whatever Content-Type says.
+///
+/// # Errors
+/// 413 when it is too long, 400 when it is no JSON, 422 when it is not what is asked for.
 pub(super) async fn document<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let bytes = axum::body::to_bytes(body, MAX_DOCUMENT).await;
     let bytes = bytes.map_err(|_| {
@@ -417,5 +429,8 @@ pub(super) async fn document<T: serde::de::DeserializeOwned>(body: Body) -> Resu
         let detail = format!("at most {MAX_DOCUMENT} bytes are read");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", title, detail)
     })?;
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(error.to_string()))
+    serde_json::from_slice(&bytes).map_err(|error| match error.is_data() {
+        true => Problem::of(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        false => Problem::bad_request(error.to_string()),
+    })
 }

@@ -10,11 +10,16 @@ use super::exit;
 use crate::config::{Admin, Config, Events};
 use crate::describe;
 use crate::phone::terminal::show;
+use crate::tables::Store;
 use crate::tls::ClientAuth;
 
 /// Reports go to standard error, the summary to standard output.
 pub(super) fn check(path: &Path) -> ExitCode {
-    match Config::load(path) {
+    let loaded = Config::load(path).and_then(|config| {
+        let pushed = config.data_dir.as_deref().and_then(Store::peek);
+        pushed.map_or(Ok(config), |pushed| Config::look(path, &pushed))
+    });
+    match loaded {
         Ok(config) => {
             if !config.warnings.is_empty() {
                 eprintln!("{}\n", config.warnings);

@@ -11,7 +11,7 @@ use ureq::http::Method;
 
 use super::api::Node;
 use super::exit;
-use crate::explain::{Explanation, LimitState, RuleState, SimulatedRequest};
+use crate::explain::{Explanation, HoursState, LimitState, RuleState, SimulatedRequest};
 use crate::phone::terminal::show;
 
 /// Ask a running node what it would do with a request, and why
@@ -201,11 +201,15 @@ fn lines(text: &mut String, title: &str, rules: &[RuleState], width: usize) {
             result,
             condition,
             found,
+            schedules,
             ..
         } = rule;
         let found = found.as_deref().unwrap_or_default();
         let what = match (result.as_str(), condition) {
-            ("unmet", Some(condition)) => format!("no: {condition} is {found:?}"),
+            ("unmet", Some(condition)) => match condition.as_str() {
+                "any" | "not" | "schedule" => format!("no: {condition}: {found}"),
+                _ => format!("no: {condition} is {found:?}"),
+            },
             ("not_found", _) => format!("the table has nothing for {found}"),
             ("missed", _) => format!("nothing is remembered for {found:?}"),
             ("decides", _) => format!("yes: {}", rule.action),
@@ -213,7 +217,12 @@ fn lines(text: &mut String, title: &str, rules: &[RuleState], width: usize) {
             ("passes", _) => "yes, and leaves it to the next".to_owned(),
             _ => "not reached".to_owned(),
         };
-        let _ = writeln!(text, "{title:<8}  {name:<width$}  {what}");
+        // What kept a rule from matching has named them.
+        let hours = match result.as_str() {
+            "unmet" => "".to_owned(),
+            _ => hours(schedules),
+        };
+        let _ = writeln!(text, "{title:<8}  {name:<width$}  {what}{hours}");
         if let Some(limit) = &rule.limit {
             let line = limit_line(limit);
             let _ = writeln!(
@@ -223,6 +232,15 @@ fn lines(text: &mut String, title: &str, rules: &[RuleState], width: usize) {
             );
         }
     }
+}
+
+/// The hours that a rule has looked at.
+fn hours(schedules: &[HoursState]) -> String {
+    if schedules.is_empty() {
+        return String::new();
+    }
+    let states = schedules.iter().map(ToString::to_string);
+    format!(" ({})", states.collect::<Vec<_>>().join(", "))
 }
 
 fn limit_line(limit: &LimitState) -> String {

@@ -90,7 +90,7 @@ pub(super) struct Rollback {
 pub(super) struct Lookup {
     /// The table
     table: String,
-    /// The number, or the key
+    /// The number, or the key; of a table of gateways SET/ID
     number: String,
     /// Print the node's answer as it is
     #[arg(long)]
@@ -150,13 +150,15 @@ fn pushed(args: &Push) -> Result<String> {
         Progress::new(input, length),
     )?;
     let mut text = in_words(&changed);
+    let warnings = warnings(&changed);
     let Some(version) = changed["version"]
         .as_u64()
         .filter(|_| changed["state"] == "stored")
     else {
-        return Ok(text);
+        return Ok(text + &warnings);
     };
     if !asks {
+        text += &warnings;
         text += &format!(
             "\nto make it count: POST /api/v1/tables/{}/versions/{version}/activate, or a release",
             args.table
@@ -170,17 +172,23 @@ fn pushed(args: &Push) -> Result<String> {
         );
         text += &format!("\n{}", different(&args.node.get(&path)?));
     }
-    print::line(&text)?;
-    if !print::agreed(&format!("Make version {version} count?"))? {
+    // Right above the question, whatever is different.
+    print::line(&(text + &warnings))?;
+    let nevertheless = if warnings.is_empty() {
+        ""
+    } else {
+        " nevertheless"
+    };
+    if !print::agreed(&format!("Make version {version} count{nevertheless}?"))? {
         return Ok(format!("version {version} is kept and does not count"));
     }
-    activated(&args.node, &args.table, version)
+    // What was said before needs no saying again.
+    Ok(in_words(&activated(&args.node, &args.table, version)?))
 }
 
-fn activated(node: &Node, table: &str, version: u64) -> Result<String> {
+fn activated(node: &Node, table: &str, version: u64) -> Result<Value> {
     let path = format!("/api/v1/tables/{table}/versions/{version}/activate");
-    let changed: Value = node.ask(Method::POST, &path, &json!({}))?;
-    Ok(in_words(&changed))
+    node.ask(Method::POST, &path, &json!({}))
 }
 
 /// What came of a change.
@@ -193,7 +201,7 @@ fn in_words(changed: &Value) -> String {
         "checked" => "would be as follows",
         other => other,
     };
-    let mut text = format!(
+    format!(
         "{} version {} {state}: {} rows, {} added, {} removed, {} changed (revision {})",
         changed["table"].as_str().unwrap_or_default(),
         changed["version"],
@@ -202,11 +210,15 @@ fn in_words(changed: &Value) -> String {
         rows["removed"],
         rows["changed"],
         changed["revision"],
-    );
-    for warning in changed["warnings"].as_array().into_iter().flatten() {
-        text += &format!("\nwarning: {}", warning.as_str().unwrap_or_default());
-    }
-    text
+    )
+}
+
+/// What is odd about it, a line for each.
+fn warnings(changed: &Value) -> String {
+    let warnings = changed["warnings"].as_array().into_iter().flatten();
+    warnings
+        .map(|warning| format!("\nwarning: {}", warning.as_str().unwrap_or_default()))
+        .collect()
 }
 
 /// How the rows of a file are written, and what Content-Encoding it has.
@@ -418,7 +430,8 @@ fn rolled_back(args: &Rollback) -> Result<String> {
             return Ok("nothing was changed".to_owned());
         }
     }
-    activated(&args.node, &args.table, version)
+    let changed = activated(&args.node, &args.table, version)?;
+    Ok(in_words(&changed) + &warnings(&changed))
 }
 
 pub(super) fn lookup(args: &Lookup) -> ExitCode {
@@ -450,12 +463,22 @@ fn looked_up(args: &Lookup) -> Result<String> {
     for row in answer["runners_up"].as_array().into_iter().flatten() {
         text += &format!("\n  also {row}");
     }
-    match (answer["action"].as_str(), answer["problem"].as_str()) {
-        (Some(action), _) => text += &format!("\na rule with this table would {action}"),
-        (None, Some(problem)) => {
-            text += &format!("\na rule with this table could not use it: {problem}")
-        }
-        (None, None) => text += "\nit routes nothing",
-    }
+    text.push('\n');
+    text += &match answer["kind"].as_str().unwrap_or_default() {
+        "gateways" => format!(
+            "a gateway of the set {}; sigbox gateways shows how it stands",
+            answer["match"]["set"].as_str().unwrap_or_default()
+        ),
+        "schedules" => format!(
+            "hours for the rules that name the schedule {}",
+            answer["match"]["name"]
+        ),
+        "users" | "kv" => "for deciders: no rule looks here".to_owned(),
+        _ => match (answer["action"].as_str(), answer["problem"].as_str()) {
+            (Some(action), _) => format!("a rule with this table would {action}"),
+            (None, Some(problem)) => format!("a rule with this table could not use it: {problem}"),
+            (None, None) => "it says nothing about routing: a rule with this table would leave the call to the next rule".to_owned(),
+        },
+    };
     Ok(text)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sigbox_core::{Listener, PlanCache, RateLimits, Records, Settings};
+use sigbox_tables::Manifest;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Report, Severity};
@@ -15,8 +16,14 @@ use super::{
 };
 use crate::decision::PlanContext;
 
-/// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart.
-pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Result<Config, Report> {
+/// Reads `text`; on a reload, `running` is what runs and keeps what needs a restart. `pushed` are the tables of the data
+/// folder, for whoever looks into it.
+pub(super) fn config(
+    path: &Path,
+    text: &str,
+    running: Option<&Config>,
+    pushed: Option<&Manifest>,
+) -> Result<Config, Report> {
     let (table, syntax) = DeTable::parse_recoverable(text);
     if !syntax.is_empty() {
         // What could be read of a broken file says nothing sure about the rest of it.
@@ -32,7 +39,7 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
     }
     let faults = Faults::default();
     let root = Section::root(table.get_ref(), &faults);
-    let config = whole(path, &root, running);
+    let config = whole(path, &root, running, pushed);
     let found = Report::new(
         path,
         text,
@@ -48,7 +55,12 @@ pub(super) fn config(path: &Path, text: &str, running: Option<&Config>) -> Resul
     }
 }
 
-fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Config> {
+fn whole(
+    path: &Path,
+    root: &Section<'_>,
+    running: Option<&Config>,
+    pushed: Option<&Manifest>,
+) -> Option<Config> {
     root.refuse_unknown(
         &[
             TABLES,
@@ -152,6 +164,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         schedule_names: &tables::names(root, "schedule"),
         limit_names: &tables::names(root, "limit"),
         rate_limits: &RateLimits::default(),
+        pushed,
     };
     let before = running.map(|running| &running.settings.rate_limits);
     let rate_limits = rate_limit::read(root, &around, before);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sigbox_contracts::Slug;
 use sigbox_core::{
-    Algorithm, GatewayDefinition, GatewaySets, HashOn, ListenerId, Probing, SetDefinition,
+    Algorithm, GatewayDefinition, GatewaySets, HashOn, Instant, ListenerId, Probing, SetDefinition,
     Settings, StatusMatch, Target,
 };
 use toml::de::DeValue;
@@ -43,7 +43,8 @@ pub(super) fn read(root: &Section<'_>, around: &Around<'_>) -> Arc<GatewaySets> 
         sets.push((set, at));
     }
     let sets = sets.into_iter().map(|(set, _)| set).collect();
-    match GatewaySets::build(around.running, sets) {
+    // Of a reload, whoever takes the sets over says when they came.
+    match GatewaySets::build(around.running, sets, Instant::ZERO) {
         Ok(sets) => Arc::new(sets),
         Err(error) => {
             let at = root.value("gateways").map(|value| value.span());

@@ -248,7 +248,7 @@ keys! {
         live "versions" Number(2, 1000) = "10",
             "Versions kept of each table, the active one among them.";
         fixed "replicate" Flag = "false",
-            "Whether tables are shared with the other nodes and with deciders, over JetStream (nats-server 2.10 or newer): a push to one is active on all.";
+            "Whether tables are shared with the other nodes and with deciders, over JetStream (nats-server 2.10 or newer, started with `-js`): a push to one is active on all.";
         fixed "replicas" Number(1, 5) = "1",
             "On how many servers of a NATS cluster JetStream keeps them; counts when this node is the first one.";
     }

@@ -14,7 +14,7 @@ impl Config {
     /// # Errors
     /// A [`Report`] with every fault. `self`, the last good one, is still what runs.
     pub fn reload(&self, path: &Path) -> Result<Self, Report> {
-        check::config(path, &read(path)?, Some(self))
+        check::config(path, &read(path)?, Some(self), None)
     }
 }
 

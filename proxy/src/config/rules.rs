@@ -8,13 +8,14 @@ use sigbox_core::{
     Action, Ask, Cached, DecisionSettings, GatewaySet, KeyTemplate, Plan, RateLimit, RateLimits,
     RequestPart, Rule, Rules, Schedule, TableLookup,
 };
+use sigbox_tables::Manifest;
 
 use super::condition;
 use super::diagnostic::Diagnostic;
 use super::keys;
 use super::reader::Section;
 use super::suggest::{any_of, closest};
-use super::{Listen, decide, sections, tables};
+use super::{Listen, decide, pushed, sections, tables};
 use crate::decision::PlanContext;
 
 /// What rules are read against.
@@ -30,6 +31,8 @@ pub(super) struct Around<'a> {
     /// Every `[[limit]]` that has a name, sound or not.
     pub(super) limit_names: &'a [String],
     pub(super) rate_limits: &'a RateLimits,
+    /// The tables of the data folder, when somebody looks into it.
+    pub(super) pushed: Option<&'a Manifest>,
 }
 
 /// Which of the two lists.
@@ -214,7 +217,7 @@ fn action(section: &Section<'_>, which: Which, around: &Around<'_>) -> Option<Ac
     let action = match verb {
         "ask" => ask(section, around),
         "cached" => cached(section),
-        "table" => table(section),
+        "table" => table(section, around),
         "ban" => {
             section.refuse_unknown(&["identity"]);
             section.duration("seconds").map(Action::Ban)
@@ -249,7 +252,7 @@ fn tenant(section: &Section<'_>) -> Option<Arc<str>> {
     Some(tenant.as_str().into())
 }
 
-fn table(section: &Section<'_>) -> Option<Action> {
+fn table(section: &Section<'_>, around: &Around<'_>) -> Option<Action> {
     section.refuse_unknown(&["identity"]);
     let Some(value) = section.value("table") else {
         let at = section.value("action").map(|value| value.span());
@@ -266,8 +269,15 @@ fn table(section: &Section<'_>) -> Option<Action> {
             RequestPart::parse(text).ok_or_else(|| "not a part of a request".to_owned())
         })
     });
+    let at = value.span();
+    let table = sections::slug(value)?;
+    if let Some(pushed) = around.pushed
+        && let Some(lack) = pushed::lack(table.as_str(), at, pushed)
+    {
+        section.faults.push(lack);
+    }
     Some(Action::Table(TableLookup {
-        table: sections::slug(value)?.as_str().into(),
+        table: table.as_str().into(),
         key: key?,
     }))
 }

@@ -2,7 +2,24 @@
 
 /// The candidate that `text` is most likely a slip of: the same apart from case, or a few letters
 /// away.
-pub(super) fn closest<'c>(
+pub(crate) fn closest<'c>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    within(3, text, candidates)
+}
+
+/// The same where `text` may as well be a word of its own: fewer of its letters may be wrong.
+pub(crate) fn closest_of_own_words<'c>(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    within(4, text, candidates)
+}
+
+/// One slip in so many letters, and no more than three.
+fn within<'c>(
+    letters: usize,
     text: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
@@ -10,7 +27,9 @@ pub(super) fn closest<'c>(
     candidates
         .into_iter()
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(lower.len()) / 3).min(3))
+        .filter(|(distance, candidate)| {
+            *distance <= (candidate.len().max(lower.len()) / letters).min(3)
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -24,7 +43,7 @@ fn distance(text: &str, candidate: &str) -> usize {
 }
 
 /// `a`, `b` or `c`, each in backquotes.
-pub(super) fn any_of<'c>(candidates: impl IntoIterator<Item = &'c str>) -> String {
+pub(crate) fn any_of<'c>(candidates: impl IntoIterator<Item = &'c str>) -> String {
     let quoted: Vec<_> = candidates
         .into_iter()
         .map(|name| format!("`{name}`"))
@@ -49,6 +68,17 @@ mod tests {
         assert_eq!(closest("invite", ["INVITE", "REGISTER"]), Some("INVITE"));
         assert_eq!(closest("t1", ["t2_ms", "t1_ms"]), Some("t1_ms"));
         assert_eq!(closest("", keys), None);
+    }
+
+    #[test]
+    fn what_may_be_a_word_of_its_own_is_one_sooner() {
+        let fields = ["gateways", "status", "dst_uri", "uri"];
+        assert_eq!(closest_of_own_words("gatway", fields), Some("gateways"));
+        assert_eq!(closest_of_own_words("dsturi", fields), Some("dst_uri"));
+        for own in ["state", "src_uri", "url", "rate", "carrier"] {
+            assert_eq!(closest_of_own_words(own, fields), None, "{own}");
+        }
+        assert_eq!(closest("state", fields), Some("status"));
     }
 
     #[test]

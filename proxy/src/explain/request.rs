@@ -32,7 +32,7 @@ pub struct SimulatedRequest {
     /// Further headers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Where it comes from: an address, with or without a port.
+    /// Where it comes from: an address, with or without a port. Must be there; empty is [`Unusable::NoSource`].
     pub source: String,
     /// The socket it comes in by, as in `sip.listen`; the first when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +66,11 @@ pub enum Unusable {
     /// ACK and CANCEL, and what there is inside dialogs only.
     #[error("{0} outside a dialog never meets a rule")]
     Never(String),
+    /// Nothing about where it comes from.
+    #[error(
+        "`source` is missing: the address that the request comes from, with or without a port, such as 192.0.2.10"
+    )]
+    NoSource,
     /// Not an address.
     #[error("`source` must be an address, with or without a port")]
     Source,
@@ -130,6 +135,9 @@ impl SimulatedRequest {
 
     fn flow(&self, settings: &Settings) -> Result<Flow, Unusable> {
         let source = self.source.trim();
+        if source.is_empty() {
+            return Err(Unusable::NoSource);
+        }
         let peer = source.parse::<SocketAddr>().or_else(|_| {
             let ip = source.trim_matches(['[', ']']).parse::<IpAddr>();
             ip.map(|ip| SocketAddr::new(ip, 5060))

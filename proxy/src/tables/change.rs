@@ -53,7 +53,12 @@ pub enum Change {
     /// These versions count from now on.
     Activate(Vec<(String, u64)>),
     /// The table is gone.
-    Remove(String),
+    Remove {
+        /// Its name.
+        name: String,
+        /// Even if rules need it.
+        is_forced: bool,
+    },
 }
 
 /// What became of a change of one table.
@@ -106,6 +111,17 @@ pub enum ChangeError {
     /// The table is not what the precondition says; its entity tag, if there is one.
     #[error("the precondition does not hold; the table is at {}", .0.as_deref().unwrap_or("no version"))]
     Precondition(Option<String>),
+    /// Rules need a table that is to be removed.
+    #[error(
+        "table {table} is needed by {}: they would find nothing in it any more; ?force=true removes it nevertheless",
+        super::usage::named(rules)
+    )]
+    InUse {
+        /// The table.
+        table: String,
+        /// The rules, in their order.
+        rules: Vec<Box<str>>,
+    },
     /// The upload cannot be read on.
     #[error("the upload cannot be read: {0}")]
     Input(io::Error),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use sigbox_contracts::{Decision, Invalid, InvalidReason};
 use sigbox_core::Plan;
 use sigbox_tables::file::Digest;
-use sigbox_tables::{Fields, Kind, Table, decision_of};
+use sigbox_tables::{Fields, Kind, Table, decision_of, known_fields};
 
 use super::{gateways, schedules};
 use crate::config::Config;
@@ -21,6 +21,7 @@ pub struct Compiled {
     pub table: Arc<Table>,
     /// By [`sigbox_tables::Row::value_number`]; empty for kinds whose rows route nothing.
     plans: Vec<Meaning>,
+    routes: bool,
 }
 
 /// What rows with one value do.
@@ -50,22 +51,29 @@ pub enum Found {
 impl Compiled {
     /// Reads what every distinct row means.
     pub fn new(version: u64, sha256: Digest, table: Arc<Table>, config: &Config) -> Self {
-        let plans = match table.kind() {
-            Kind::Prefixes | Kind::Numbers => {
-                let mean = |value| {
-                    let row: Fields = serde_json::from_slice(value).unwrap_or_default();
-                    meaning(&row, config)
-                };
-                table.distinct_values().map(mean).collect()
-            }
-            _ => Vec::new(),
+        let mean = |value| {
+            let row: Fields = serde_json::from_slice(value).unwrap_or_default();
+            meaning(&row, config)
         };
+        let plans: Vec<_> = match table.kind().routes() {
+            true => table.distinct_values().map(mean).collect(),
+            false => Vec::new(),
+        };
+        let routes = plans
+            .iter()
+            .any(|plan| !matches!(plan, Meaning::Attributes));
         Self {
             version,
             sha256,
             table,
             plans,
+            routes,
         }
+    }
+
+    /// Whether a row says something about routing.
+    pub fn routes(&self) -> bool {
+        self.routes
     }
 
     /// What the row with this value number does to a request whose looked-up number is `number` and whose user part is
@@ -82,6 +90,23 @@ impl Compiled {
                 }
             }
         }
+    }
+
+    /// Whether a row leads to one of these gateway sets.
+    pub(super) fn leads_to(&self, sets: &BTreeSet<Box<str>>) -> bool {
+        let is_one = |set: Option<&str>| set.is_some_and(|set| sets.contains(set));
+        self.plans.iter().any(|meaning| match meaning {
+            Meaning::Plan(plan) => match &**plan {
+                Plan::Route(plan) => {
+                    (plan.routes().iter()).any(|route| is_one(route.gateways.as_deref()))
+                }
+                _ => false,
+            },
+            Meaning::Template(decision) => {
+                (decision.routes.iter()).any(|route| is_one(route.gateways.as_deref()))
+            }
+            Meaning::Attributes | Meaning::Wrong(_) => false,
+        })
     }
 
     /// The same rows for a node that runs with `config`.
@@ -101,22 +126,61 @@ impl Compiled {
     }
 }
 
-/// What rows of `table` mean that could not be carried out just now; some of it, each once.
-pub(super) fn problems(table: &Table, config: &Config) -> BTreeSet<Box<str>> {
-    if !matches!(table.kind(), Kind::Prefixes | Kind::Numbers) {
-        return BTreeSet::new();
+/// What is found out by looking at every distinct row.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// What rows mean that could not be carried out just now; some of it, each once.
+    pub(super) problems: BTreeSet<Box<str>>,
+    /// Whether a row says something about routing.
+    pub(super) routes: bool,
+    /// Fields with a meaning to sigbox.
+    pub(super) known: BTreeSet<String>,
+    /// The others; some, if rows have very many.
+    pub(super) unknown: BTreeSet<String>,
+}
+
+/// Problems and fields that are remembered.
+const PROBLEMS: usize = 5;
+const FIELDS: usize = 100;
+
+/// Looks at the rows of `table` for a node that runs with `config`.
+pub(super) fn survey(table: &Table, config: &Config) -> Survey {
+    let kind = table.kind();
+    let fields: BTreeSet<_> = known_fields(kind).collect();
+    let mut survey = Survey::default();
+    // No field means anything, or each was looked at by itself.
+    if matches!(kind, Kind::Kv | Kind::Schedules) {
+        return survey;
     }
-    let mut problems = BTreeSet::new();
+    let mut before = Vec::new();
     for value in table.distinct_values() {
         let row: Fields = serde_json::from_slice(value).unwrap_or_default();
-        if let Meaning::Wrong(why) = meaning(&row, config) {
-            problems.insert(why);
-            if problems.len() == 5 {
-                break;
+        // Most rows have the fields of the one before.
+        if !row.keys().eq(&before) {
+            for field in row.keys() {
+                let seen = match fields.contains(field.as_str()) {
+                    true => &mut survey.known,
+                    false => &mut survey.unknown,
+                };
+                if seen.len() < FIELDS {
+                    seen.insert(field.clone());
+                }
+            }
+            before = row.keys().cloned().collect();
+        }
+        if !kind.routes() || survey.problems.len() == PROBLEMS {
+            continue;
+        }
+        match meaning(&row, config) {
+            Meaning::Attributes => {}
+            Meaning::Plan(_) | Meaning::Template(_) => survey.routes = true,
+            Meaning::Wrong(why) => {
+                survey.routes = true;
+                survey.problems.insert(why);
             }
         }
     }
-    problems
+    survey
 }
 
 /// Whether what a row says about routing could be carried out by a node that runs with `config`: a JSON pointer and a

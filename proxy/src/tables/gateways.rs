@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sigbox_core::{Algorithm, GatewayDefinition, GatewaySets, ListenerId, SetDefinition, Target};
+use sigbox_core::{
+    Algorithm, GatewayDefinition, GatewaySets, Instant, ListenerId, SetDefinition, Target,
+};
 use sigbox_tables::{Fields, Kind, Table};
 
 use crate::config::Config;
@@ -13,12 +15,13 @@ use crate::decision::leads_here;
 type Wrong = (String, String);
 
 /// The sets of `config`, and what `tables` add to them: rows are gateways of the set they name, which a row with the
-/// same id replaces; a set that only tables name has the usual settings. Gateways that were there `before` keep what
-/// is known about them.
+/// same id replaces; a set that only tables name has the usual settings. Of rows with one id the last counts, in the
+/// order of tables. Gateways that were there `before` keep what is known about them, others come `now`.
 pub(super) fn combined<'t>(
     config: &Config,
     tables: impl Iterator<Item = &'t Table>,
     before: Option<&GatewaySets>,
+    now: Instant,
 ) -> Arc<GatewaySets> {
     let own = &config.settings.gateways;
     let mut sets: Vec<_> = own.definitions().collect();
@@ -54,13 +57,28 @@ pub(super) fn combined<'t>(
     if !has_pushed && before.is_none() {
         return own.clone();
     }
-    match GatewaySets::build(Some(before.unwrap_or(own)), sets) {
+    match GatewaySets::build(Some(before.unwrap_or(own)), sets, now) {
         Ok(sets) => Arc::new(sets),
         Err(error) => {
             tracing::error!(%error, "pushed gateways cannot be used; those of the file are");
             own.clone()
         }
     }
+}
+
+/// Gateways of the file that rows of `table` take the place of.
+pub(super) fn instead<'t>(table: &'t Table, file: &'t Config) -> impl Iterator<Item = String> + 't {
+    let is_gateways = table.kind() == Kind::Gateways;
+    let rows = table.rows().filter(move |_| is_gateways);
+    rows.filter_map(|row| {
+        let key = row.key();
+        let (set, id) = key.split_once('/')?;
+        let own = file.settings.gateways.set(set)?.gateway(id)?;
+        Some(format!(
+            "gateway {id} of set {set} takes the place of that of the file, {}",
+            own.uri().text()
+        ))
+    })
 }
 
 /// A gateway of a row without its key, for a node that runs with `config`.

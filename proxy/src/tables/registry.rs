@@ -3,19 +3,21 @@
 //! Reading a push, building its index and writing it down happen outside the turn, side by side. In the turn the
 //! manifest is changed, written, and the new snapshot handed to the shards.
 
+mod shared;
+
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use sigbox_tables::diff;
 use sigbox_tables::file::Digest;
 use sigbox_tables::{
-    Builder, Entry, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply, read,
+    Builder, Format, Kind, Manifest, ManifestError, Patch, Table, Version, apply, read,
 };
 use tokio::sync::{Mutex, watch};
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use super::change::{
     Asked, Change, ChangeError, Changed, Precondition, Pushed, RowCounts, etag_of, holds, unchanged,
@@ -23,9 +25,10 @@ use super::change::{
 use super::replica::{Replica, ReplicaError};
 use super::snapshot::{Source, build, compile, last_good};
 use super::store::{Store, StoreError};
-use super::{Active, Tables, compiled, schedules};
+use super::{Active, Tables, Unrouted, compiled, usage, warnings};
 use crate::background;
 use crate::config::Config;
+use crate::shard::Clock;
 
 /// Makes changes and knows what counts.
 pub struct Registry {
@@ -36,6 +39,8 @@ pub struct Registry {
     turn: Mutex<()>,
     revision: watch::Sender<u64>,
     tell: Box<dyn Fn(Arc<Tables>, Vec<Active>) + Send + Sync>,
+    /// The time of the shards.
+    clock: Clock,
     /// Where the manifest of all nodes is; `None` for a node by itself.
     replica: Option<Arc<Replica>>,
     /// Why what the others have could not be taken over.
@@ -56,10 +61,11 @@ impl Registry {
         store: Store,
         config: Arc<Config>,
         replica: Option<Arc<Replica>>,
+        clock: Clock,
         tell: impl Fn(Arc<Tables>, Vec<Active>) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let manifest = store.manifest()?.unwrap_or_else(Manifest::new);
-        let tables = last_good(&store, config.clone(), manifest);
+        let tables = last_good(&store, config.clone(), manifest, clock.now());
         for (name, table) in tables.iter() {
             info!(
                 table = name,
@@ -67,6 +73,13 @@ impl Registry {
                 rows = table.table.len(),
                 "table loaded"
             );
+        }
+        for (name, table) in tables.iter() {
+            warnings::log_conflicts(name, &table.table, &tables, &config);
+        }
+        // What is not here may be with the others.
+        if replica.is_none() {
+            warnings::log_unrouted(tables.unrouted());
         }
         let (revision, _) = watch::channel(tables.manifest.revision);
         Ok(Self {
@@ -76,6 +89,7 @@ impl Registry {
             turn: Mutex::new(()),
             revision,
             tell: Box::new(tell),
+            clock,
             replica,
             behind: std::sync::Mutex::default(),
         })
@@ -105,6 +119,11 @@ impl Registry {
     /// Whether what is pushed is gone with the process.
     pub fn is_temporary(&self) -> bool {
         self.store.is_temporary()
+    }
+
+    /// Says in the log which rules look calls up where none is routed.
+    pub fn report_unrouted(&self) {
+        warnings::log_unrouted(self.tables().unrouted());
     }
 
     /// Sees every revision that counts.
@@ -245,7 +264,7 @@ impl Registry {
                 total: table.len() as u64,
                 counts: diff::count(active.map(|active| &*active.table), table),
             },
-            warnings: self.warnings(table, before),
+            warnings: self.warnings(name, table, before),
         };
         if asked.dry_run {
             return Ok((changed, None));
@@ -289,7 +308,7 @@ impl Registry {
         let _turn = turn.turn.lock().await;
         let registry = self.clone();
         let rows = match &change {
-            Change::Remove(_) => 0,
+            Change::Remove { .. } => 0,
             Change::Activate(versions) => self.tables().manifest.rows(versions),
         };
         background::run(rows, move || registry.change_now(&change, &precondition)).await?
@@ -326,9 +345,14 @@ impl Registry {
         let mut manifest = before.manifest.clone();
         let mut changes = Vec::new();
         match change {
-            Change::Remove(name) => {
+            Change::Remove { name, is_forced } => {
                 let entry = before.manifest.table(name)?;
                 holds(precondition, Some(entry))?;
+                let rules = usage::needing(name, before, &self.config.load());
+                if !is_forced && !rules.is_empty() {
+                    let table = name.clone();
+                    return Err(ChangeError::InUse { table, rules });
+                }
                 manifest.tables.remove(name);
                 let mut removed = unchanged(name, entry, before.manifest.revision);
                 removed.state = "removed";
@@ -348,7 +372,7 @@ impl Registry {
                         changed.state = "active";
                         let old = before.get(name).map(|old| &*old.table);
                         changed.rows.counts = diff::count(old, &table);
-                        changed.warnings = self.warnings(&table, before);
+                        changed.warnings = self.warnings(name, &table, before);
                     }
                     changes.push(changed);
                 }
@@ -366,7 +390,14 @@ impl Registry {
         fresh: &HashMap<Digest, Arc<Table>>,
     ) -> Result<bool, ChangeError> {
         manifest.revision += 1;
-        let mut tables = build(&self.store, self.config(), before, manifest, fresh)?;
+        let mut tables = build(
+            &self.store,
+            self.config(),
+            before,
+            manifest,
+            fresh,
+            self.clock.now(),
+        )?;
         if let Some(replica) = &self.replica {
             for sha256 in tables.manifest.digests() {
                 if !before.manifest.digests().any(|known| known == sha256) {
@@ -390,148 +421,12 @@ impl Registry {
         }
         self.store
             .write_manifest(&tables.manifest, std::iter::empty())?;
-        self.take(tables);
+        self.take(tables, &before.unrouted());
         Ok(true)
     }
 
-    /// Takes over what the others have; what this node has becomes theirs when they have nothing.
-    ///
-    /// # Errors
-    /// [`ChangeError`]
-    pub async fn join(self: &Arc<Self>) -> Result<(), ChangeError> {
-        self.catch_up_as(true).await
-    }
-
-    /// Takes over what others have changed.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; what runs goes on running.
-    pub async fn catch_up(self: &Arc<Self>) -> Result<(), ChangeError> {
-        self.catch_up_as(false).await
-    }
-
-    async fn catch_up_as(self: &Arc<Self>, is_new: bool) -> Result<(), ChangeError> {
-        let turn = self.clone();
-        let _turn = turn.turn.lock().await;
-        let rows = self.rows_of_others().await;
-        let registry = self.clone();
-        let done = background::run(rows, move || {
-            let result = registry.catch_up_now(is_new, std::iter::empty());
-            let why = result.as_ref().err().map(ToString::to_string);
-            *registry
-                .behind
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = why;
-            result
-        });
-        done.await?
-    }
-
-    /// Rows of the versions that count for the others; none when that cannot be known, and then there is nothing to read.
-    async fn rows_of_others(self: &Arc<Self>) -> usize {
-        let registry = self.clone();
-        let rows = background::run(0, move || {
-            let manifest = registry.replica.as_ref()?.manifest().ok()??.0;
-            let active = manifest.tables.values().filter_map(Entry::active);
-            Some(active.map(|version| version.rows).sum::<u64>())
-        });
-        let rows = rows.await.ok().flatten().unwrap_or_default();
-        usize::try_from(rows).unwrap_or(usize::MAX)
-    }
-
-    /// Puts versions that count, and that the object store has lost, there again. It loses one when two nodes change
-    /// tables in the same instant, and one drops the version that the other has just found to be there.
-    pub(super) async fn mend(self: &Arc<Self>) {
-        let registry = self.clone();
-        let mended = background::run(usize::MAX, move || {
-            let Some(replica) = &registry.replica else {
-                return Ok(());
-            };
-            let tables = registry.tables();
-            let active = tables.manifest.tables.values().filter_map(Entry::active);
-            let mut held = active.filter(|version| registry.store.has(version.sha256));
-            held.try_for_each(|version| replica.upload(&registry.store, version.sha256))
-        });
-        match mended.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "cannot see whether the others can have all versions"),
-            Err(error) => error!(%error, "looking after versions failed"),
-        }
-    }
-
-    /// Why this node does not run with what the others have.
-    pub fn behind(&self) -> Option<String> {
-        self.behind
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// `spared` are versions on their way into the manifest.
-    fn catch_up_now(
-        &self,
-        is_new: bool,
-        spared: impl Iterator<Item = Digest>,
-    ) -> Result<(), ChangeError> {
-        let Some(replica) = &self.replica else {
-            return Ok(());
-        };
-        let before = self.tables();
-        let Some((manifest, entry)) = replica.manifest()? else {
-            return self.found(replica, &before);
-        };
-        // An answer may be older than what is known; a bucket that was made anew begins with small numbers again.
-        if entry == before.entry || entry < before.entry && !is_new {
-            return Ok(());
-        }
-        for active in manifest.tables.values().filter_map(Entry::active) {
-            if !self.store.has(active.sha256) {
-                replica.download(&self.store, active.sha256)?;
-            }
-        }
-        let mut tables = build(
-            &self.store,
-            self.config(),
-            &before,
-            manifest,
-            &HashMap::new(),
-        )?;
-        tables.entry = entry;
-        if tables.manifest != before.manifest {
-            self.store.write_manifest(&tables.manifest, spared)?;
-        }
-        self.take(tables);
-        Ok(())
-    }
-
-    /// Gives the others what this node has, when they have nothing.
-    fn found(&self, replica: &Replica, before: &Tables) -> Result<(), ChangeError> {
-        if before.manifest.tables.is_empty() {
-            return Ok(());
-        }
-        for sha256 in before
-            .manifest
-            .digests()
-            .filter(|sha256| self.store.has(*sha256))
-        {
-            replica.upload(&self.store, sha256)?;
-        }
-        let entry = replica.replace(&before.manifest, 0)?;
-        info!(
-            revision = before.manifest.revision,
-            "the tables of this node are those of all now"
-        );
-        self.take(Tables {
-            manifest: before.manifest.clone(),
-            by_name: before.by_name.clone(),
-            schedules: before.schedules.clone(),
-            config: before.config.clone(),
-            entry,
-        });
-        Ok(())
-    }
-
-    fn take(&self, tables: Tables) {
+    /// `told` was said about them before.
+    fn take(&self, tables: Tables, told: &[Unrouted]) {
         let tables = Arc::new(tables);
         let before = self.current.swap(tables.clone());
         let changes = tables.since(&before);
@@ -542,10 +437,16 @@ impl Registry {
                 Some(version) => {
                     let (version, rows) = (version.number, version.rows);
                     info!(table, version, rows, revision, "table active");
+                    if let Some(active) = tables.get(table) {
+                        warnings::log_conflicts(table, &active.table, &tables, &self.config.load());
+                    }
                 }
                 None => info!(table, revision, "table not active any more"),
             }
         }
+        let mut unrouted = tables.unrouted();
+        unrouted.retain(|table| !told.contains(table));
+        warnings::log_unrouted(unrouted);
         (self.tell)(tables.clone(), changes);
         background::free(before);
         self.revision.send_replace(tables.manifest.revision);
@@ -567,28 +468,28 @@ impl Registry {
             let tables = before
                 .iter()
                 .map(|(name, old)| (name.into(), Source::Old(old.clone())));
-            let mut tables = compile(tables.collect(), config, &before, true);
+            let mut tables = compile(
+                tables.collect(),
+                config,
+                &before,
+                true,
+                registry.clock.now(),
+            );
             tables.manifest = before.manifest.clone();
             tables.entry = before.entry;
-            registry.take(tables);
+            let config = registry.config();
+            for (name, table) in tables.iter() {
+                warnings::log_conflicts(name, &table.table, &tables, &config);
+            }
+            registry.take(tables, &[]);
         });
         if let Err(error) = done.await {
             error!(%error, "the tables could not be read against the new configuration");
         }
     }
 
-    fn warnings(&self, table: &Table, before: &Tables) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let problems = compiled::problems(table, &before.config).into_iter();
-        warnings
-            .extend(problems.map(|why| format!("rows route nothing until this is mended: {why}")));
-        let unnamed = schedules::unnamed(table, &before.config);
-        warnings.extend(unnamed.into_iter().take(5).map(|name| {
-            format!("no rule can name {name:?}: the file has no `[[schedule]]` of that name")
-        }));
-        if table.is_empty() {
-            warnings.push("the table is empty".to_owned());
-        }
+    fn warnings(&self, name: &str, table: &Table, before: &Tables) -> Vec<String> {
+        let mut warnings = warnings::of_push(name, table, before, &self.config.load());
         if self.is_temporary() && self.replica.is_none() {
             let text = "`data.dir` is not set: the table is lost when the proxy stops";
             warnings.push(text.to_owned());

@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
+use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::kv::{self, UpdateErrorKind};
 use async_nats::jetstream::object_store::{self, InfoErrorKind, ObjectStore};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use futures_util::StreamExt as _;
 use sigbox_tables::Manifest;
 use sigbox_tables::file::Digest;
@@ -46,6 +48,8 @@ pub struct Replica {
     node: String,
     /// The buckets, while there is a connection.
     buckets: Mutex<Option<Buckets>>,
+    /// Whether there are none because NATS has no JetStream.
+    lacks_jetstream: AtomicBool,
     /// What members say about themselves, by key.
     members: watch::Sender<BTreeMap<String, Applied>>,
     /// Where its connection lives.
@@ -62,9 +66,14 @@ struct Buckets {
 /// Why JetStream did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
-    /// There is no connection, or no JetStream.
+    /// There is no connection.
     #[error("NATS is away, and the tables of all nodes are kept there")]
     Away,
+    /// There is NATS, and no JetStream in it.
+    #[error(
+        "NATS has no JetStream, which keeps the tables of all nodes: start nats-server with -js, 2.10 or newer"
+    )]
+    NoJetStream,
     /// Somebody else changed the manifest.
     #[error("somebody else changed the tables at the same time")]
     Conflict,
@@ -96,6 +105,7 @@ impl Replica {
         Self {
             node,
             buckets: Mutex::new(None),
+            lacks_jetstream: AtomicBool::new(false),
             members: watch::Sender::new(BTreeMap::new()),
             handle: OnceLock::new(),
         }
@@ -103,7 +113,12 @@ impl Replica {
 
     fn buckets(&self) -> Result<Buckets, ReplicaError> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let buckets = buckets.clone().ok_or(ReplicaError::Away)?;
+        let Some(buckets) = buckets.clone() else {
+            return Err(match self.lacks_jetstream.load(Ordering::Relaxed) {
+                true => ReplicaError::NoJetStream,
+                false => ReplicaError::Away,
+            });
+        };
         // What is asked without a connection waits for one.
         match buckets.client.connection_state() {
             State::Connected => Ok(buckets),
@@ -276,6 +291,7 @@ impl Replica {
                         error,
                         "tables are not replicated; they stay as they are, trying again"
                     );
+                    registry.report_unrouted();
                 }
             }
             *self.buckets.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -301,13 +317,20 @@ impl Replica {
             .connection_timeout(nats.connect_timeout)
             .connect(nats.servers.as_slice())
             .await
-            .map_err(|error| text(&error))?;
+            .map_err(|error| {
+                self.lacks_jetstream.store(false, Ordering::Relaxed);
+                text(&error)
+            })?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(PATIENCE);
         let bucket = replicated::bucket(&nats.prefix);
-        let buckets = open(client, &context, &bucket, replicas)
-            .await
-            .map_err(|error| text(&error))?;
+        let opened = match open(client, &context, &bucket, replicas).await {
+            Err(_) if lacks_jetstream(&context).await => Err(ReplicaError::NoJetStream),
+            opened => opened,
+        };
+        let lacks = matches!(opened, Err(ReplicaError::NoJetStream));
+        self.lacks_jetstream.store(lacks, Ordering::Relaxed);
+        let buckets = opened.map_err(|error| text(&error))?;
         let mut changes = buckets
             .kv
             .watch_with_history(">")
@@ -318,6 +341,7 @@ impl Replica {
         let mut has_joined = self.take_over(registry, false).await;
         if has_joined {
             info!(bucket, "tables are replicated");
+            registry.report_unrouted();
         }
         let mut beat = tokio::time::interval(Duration::from_secs(HEARTBEAT_S));
         let mut again = tokio::time::interval(PAUSE);
@@ -351,6 +375,7 @@ impl Replica {
                     let is_here = self.take_over(registry, has_joined).await;
                     if is_here && !has_joined {
                         info!(bucket, "tables are replicated");
+                        registry.report_unrouted();
                     }
                     has_joined |= is_here;
                 }
@@ -442,6 +467,19 @@ async fn within<T>(work: impl Future<Output = Result<T, ReplicaError>>) -> Resul
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(result) => result,
         Err(_) => Err(ReplicaError::Refused("no answer".to_owned())),
+    }
+}
+
+/// Whether nobody answers for JetStream, or it is not for this account.
+async fn lacks_jetstream(context: &Context) -> bool {
+    match context.query_account().await.map_err(|error| error.kind()) {
+        Err(AccountErrorKind::JetStreamUnavailable) => true,
+        Err(AccountErrorKind::JetStream(error)) => [
+            ErrorCode::JETSTREAM_NOT_ENABLED,
+            ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+        ]
+        .contains(&error.error_code()),
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ type Wrong = (String, String);
 /// By name.
 pub(super) type Schedules = HashMap<Box<str>, Arc<Schedule>>;
 
-/// All that `tables` have.
+/// All that `tables` have; of two with one name the last counts, in the order of tables.
 pub(super) fn of<'t>(tables: impl Iterator<Item = &'t Table>) -> Schedules {
     let mut schedules = Schedules::new();
     for table in tables.filter(|table| table.kind() == Kind::Schedules) {

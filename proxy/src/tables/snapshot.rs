@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sigbox_core::GatewaySets;
+use sigbox_core::{GatewaySets, Instant};
 use sigbox_tables::file::Digest;
 use sigbox_tables::{Manifest, Table};
 use tracing::{error, warn};
@@ -22,6 +22,7 @@ pub(super) fn build(
     before: &Tables,
     manifest: Manifest,
     fresh: &HashMap<Digest, Arc<Table>>,
+    now: Instant,
 ) -> Result<Tables, StoreError> {
     let mut sources = BTreeMap::new();
     for (name, entry) in &manifest.tables {
@@ -39,7 +40,7 @@ pub(super) fn build(
         };
         sources.insert(name.as_str().into(), source);
     }
-    let mut tables = compile(sources, config, before, false);
+    let mut tables = compile(sources, config, before, false, now);
     tables.manifest = manifest;
     Ok(tables)
 }
@@ -61,17 +62,20 @@ impl Source {
     }
 }
 
-/// Reads what rows mean: gateway sets first, which the others may name.
+/// Reads what rows mean: gateway sets first, which the others may name. `sources` are in the order of their names, and
+/// so are the rows of which the last counts.
 pub(super) fn compile(
     sources: BTreeMap<Box<str>, Source>,
     config: Arc<Config>,
     before: &Tables,
     is_other_config: bool,
+    now: Instant,
 ) -> Tables {
     let sets = gateways::combined(
         &config,
         sources.values().map(Source::table),
         Some(before.gateways()),
+        now,
     );
     let names = |sets: &GatewaySets| {
         sets.iter()
@@ -103,7 +107,12 @@ pub(super) fn compile(
 }
 
 /// What a node begins with: what counted last, and where that cannot be loaded the newest version that can.
-pub(super) fn last_good(store: &Store, config: Arc<Config>, mut manifest: Manifest) -> Tables {
+pub(super) fn last_good(
+    store: &Store,
+    config: Arc<Config>,
+    mut manifest: Manifest,
+    now: Instant,
+) -> Tables {
     let mut sources = BTreeMap::new();
     for (name, entry) in &mut manifest.tables {
         let Some(active) = entry.active else { continue };
@@ -131,7 +140,7 @@ pub(super) fn last_good(store: &Store, config: Arc<Config>, mut manifest: Manife
         config: config.clone(),
         entry: 0,
     };
-    let mut tables = compile(sources, config, &nothing, false);
+    let mut tables = compile(sources, config, &nothing, false, now);
     tables.manifest = manifest;
     tables
 }

@@ -150,6 +150,12 @@ impl Store {
         Ok(store)
     }
 
+    /// The manifest of a store in `dir`, which another process may be using; `None` where there is none to be read.
+    pub fn peek(dir: &Path) -> Option<Manifest> {
+        let text = fs::read(dir.join("tables").join("manifest.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Whether it is gone when the process is.
     pub fn is_temporary(&self) -> bool {
         self.temporary.is_some()

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sigbox_core::{
     Action, Algorithm, Condition, Counter, Failover, FallbackCause, GatewayDefinition, GatewaySets,
-    HashOn, HeaderEdits, Input, Party, Plan, Probing, Redirects, Route, RoutePlan, Rule, Rules,
-    SetDefinition, Settings, Target,
+    HashOn, HeaderEdits, Input, Instant, Party, Plan, Probing, Redirects, Route, RoutePlan, Rule,
+    Rules, SetDefinition, Settings, Target,
 };
 
 use crate::{Network, Partition, Request, Script, Sim, Verdict, plans};
@@ -286,7 +286,7 @@ impl Gateways {
             max_call: MAX_CALL,
             ..SetDefinition::new("phones", self.algorithm.clone(), gateways.collect())
         };
-        GatewaySets::build(None, vec![set]).expect("a set")
+        GatewaySets::build(None, vec![set], Instant::ZERO).expect("a set")
     }
 }
 

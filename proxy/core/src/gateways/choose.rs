@@ -280,7 +280,7 @@ mod tests {
 
     fn sets(algorithm: Algorithm, gateways: Vec<GatewayDefinition>) -> GatewaySets {
         let set = SetDefinition::new("s", algorithm, gateways);
-        GatewaySets::build(None, vec![set]).unwrap()
+        GatewaySets::build(None, vec![set], Instant::ZERO).unwrap()
     }
 
     fn with_request<T>(call_id: &str, read: impl FnOnce(Message<'_>) -> T) -> T {
@@ -327,7 +327,8 @@ mod tests {
         let mut gateways = definitions(&[1, 2]);
         gateways[1].attributes = "second".into();
         let first = sets(Algorithm::Weight, gateways);
-        let again = GatewaySets::build(Some(&first), first.definitions().collect()).unwrap();
+        let again =
+            GatewaySets::build(Some(&first), first.definitions().collect(), Instant::ZERO).unwrap();
         assert!(first.definitions().eq(again.definitions()));
         let count =
             |sets: &GatewaySets| Arc::strong_count(&sets.set("s").unwrap().gateways()[0].standing);

@@ -147,6 +147,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Of a gateway that comes at `now`.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            since: AtomicU64::new(now.as_micros()),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn state(&self) -> GatewayState {
         GatewayState::from_bits(self.state.load(Relaxed))
     }

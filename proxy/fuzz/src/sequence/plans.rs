@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sigbox_core::{
     Action, Algorithm, Ask, Condition, Failover, GatewayDefinition, GatewaySets, HashOn,
-    HeaderEdits, ListenerId, Party, Plan, Reject, Route, RoutePlan, RouteSet, Rule, Rules,
+    HeaderEdits, Instant, ListenerId, Party, Plan, Reject, Route, RoutePlan, RouteSet, Rule, Rules,
     SetDefinition, Settings, StatusMatch, Target,
 };
 use sigbox_testkit::plans;
@@ -126,7 +126,7 @@ fn gateways(program: &mut Program<'_>) -> GatewaySets {
         max_call: program.span(),
         ..SetDefinition::new("gateways", algorithm, gateways.collect())
     };
-    GatewaySets::build(None, vec![set]).unwrap()
+    GatewaySets::build(None, vec![set], Instant::ZERO).unwrap()
 }
 
 /// Settings other than the listeners.

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use sigbox_core::{
     Action, Cached, Condition, DomainMatch, Explained, Facts, FallbackCause, Flow, Found,
     HeaderMatch, KeyTemplate, LimitAlgorithm, ListenerId, Moment, Over, Plan, PlanCache, RateLimit,
-    RateLimits, RequestPart, Rule, Schedule, Seen, Settings, TextMatch, Transport, UriMatch,
+    RateLimits, RequestPart, Rule, RuleSeen, Schedule, Seen, Settings, TextMatch, Transport,
+    UriMatch,
 };
 use sigbox_testkit::{Request, Sim, field, plans};
 use sigbox_wire::{Index, Message};
@@ -358,6 +359,29 @@ fn what_is_explained_says_what_was_found() {
         rule("all", Condition::default()),
         rule("after", Condition::default()),
     ];
+    assert_eq!(
+        found(settings),
+        [
+            "method: INVITE",
+            "source: 192.0.2.10",
+            "header: X-Trunk: absent",
+            "schedule: night is closed",
+            "Decides",
+            "NotReached",
+        ]
+    );
+}
+
+/// What is found out about each rule when Alice calls on a Monday afternoon.
+fn found(settings: Settings) -> Vec<String> {
+    let words = seen(settings).into_iter().map(|rule| match rule.result {
+        Seen::Unmet { part, found } => format!("{}: {found}", part.key()),
+        other => format!("{other:?}"),
+    });
+    words.collect()
+}
+
+fn seen(settings: Settings) -> Vec<RuleSeen> {
     let sim: Sim = silent(settings);
     let text = invite().text();
     let mut index = Index::default();
@@ -380,24 +404,68 @@ fn what_is_explained_says_what_was_found() {
         now: sim.now(),
         lag: ms(0),
     };
-    let explained = sim.core.settings().explain(&facts, moment);
-    let found: Vec<_> = explained
-        .rules
-        .iter()
-        .map(|rule| match &rule.result {
-            Seen::Unmet { part, found } => format!("{}: {found}", part.key()),
-            other => format!("{other:?}"),
-        })
-        .collect();
+    sim.core.settings().explain(&facts, moment).rules
+}
+
+#[test]
+fn hours_are_named_wherever_a_condition_has_them() {
+    let schedule = |name: &str, weekly: &str| {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        Arc::new(Schedule::weekly(name, zone, vec![weekly.parse().unwrap()]))
+    };
+    let mut night = Schedule::clone(&schedule("night", "mon-sun 22:00-06:00"));
+    night.holidays = vec![("Autumn".into(), "09-21".parse().unwrap())];
+    let in_hours = |hours: Arc<Schedule>| Condition {
+        schedules: vec![hours],
+        ..Condition::default()
+    };
+    let (day, night) = (
+        in_hours(schedule("day", "mon-sun 06:00-22:00")),
+        in_hours(Arc::new(night)),
+    );
+    let invited = Condition {
+        methods: vec!["INVITE".into()],
+        ..day.clone()
+    };
+    let any = |any: &[&Condition]| Condition {
+        any: any.iter().map(|condition| (*condition).clone()).collect(),
+        ..Condition::default()
+    };
+    let not = |not: &[&Condition]| Condition {
+        not: not.iter().map(|condition| (*condition).clone()).collect(),
+        ..Condition::default()
+    };
+    let conditions = [
+        not(&[&night, &invited]),
+        any(&[&night, &not(&[&day])]),
+        not(&[&not(&[&night])]),
+        not(&[&any(&[&night, &day])]),
+        not(&[&night]),
+    ];
+    let rule = |condition| Rule {
+        name: "hours".into(),
+        condition,
+        action: Action::Decide(Arc::new(plans::reject(403))),
+    };
+    let settings = || {
+        let mut settings = Settings::default();
+        settings.rules.before = conditions.clone().map(rule).into();
+        settings
+    };
     assert_eq!(
-        found,
+        found(settings()),
         [
-            "method: INVITE",
-            "source: 192.0.2.10",
-            "header: X-Trunk: absent",
-            "schedule: night is closed",
+            "not: the one at 2 holds: method is \"INVITE\", day is open",
+            "any: none of them holds: night is closed: Autumn, the one at 1 holds: day is open",
+            "not: the one at 1 holds: night is closed: Autumn",
+            "not: the one at 1 holds: day is open",
             "Decides",
-            "NotReached",
         ]
     );
+    // The one that matches names it too.
+    let seen = seen(settings());
+    let hours: Vec<_> = seen[4].hours.iter().map(ToString::to_string).collect();
+    assert_eq!(hours, ["night is closed: Autumn"]);
+    let hours: Vec<_> = seen[3].hours.iter().map(ToString::to_string).collect();
+    assert_eq!(hours, ["night is closed: Autumn", "day is open"]);
 }

@@ -1,6 +1,6 @@
 //! What is known about gateways stays known when the configuration is read again.
 
-use sigbox_core::{Algorithm, SetDefinition, Target};
+use sigbox_core::{Algorithm, Instant, SetDefinition, Target};
 use sigbox_testkit::Script;
 
 use crate::gateways::*;
@@ -37,6 +37,22 @@ fn state_calls_and_latency_survive_a_reload_and_a_new_uri_begins_anew() {
     let settings = with_set(moved, Some(&sim));
     sim.reload(settings);
     assert_eq!(states(&sim), ["active", "active", "disabled"]);
+    end(sim);
+}
+
+#[test]
+fn a_gateway_that_comes_later_stands_as_it_does_since_then() {
+    let answering = || [(); 3].map(|()| Script::answers(0));
+    let (mut sim, _) = world(carriers(Algorithm::Priority), answering());
+    sim.run_for(secs(7));
+    let mut moved = carriers(Algorithm::Priority);
+    moved.gateways[0].uri = Target::parse("sip:192.0.2.59").unwrap();
+    let came = sim.now();
+    let settings = with_set(moved, Some(&sim));
+    sim.reload(settings);
+    sim.run_for(secs(7));
+    assert_eq!(gateway(&sim, 1).since(), came, "it is a new one");
+    assert_eq!(gateway(&sim, 2).since(), Instant::ZERO, "it was there");
     end(sim);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigbox_core::{
-    Algorithm, Gateway, GatewayDefinition, GatewaySets, HashOn, Plan, Probing, Route,
+    Algorithm, Gateway, GatewayDefinition, GatewaySets, HashOn, Instant, Plan, Probing, Route,
     SetDefinition, Settings, Target,
 };
 use sigbox_testkit::{Request, Script, Sim, plans};
@@ -50,11 +50,12 @@ pub(crate) fn probing() -> Option<Probing> {
     })
 }
 
-/// Settings with one set; gateways of `previous` keep what is known about them.
+/// Settings with one set; gateways of `previous` keep what is known about them, others come now.
 pub(crate) fn with_set(set: SetDefinition, previous: Option<&Sim>) -> Settings {
+    let now = previous.map_or(Instant::ZERO, Sim::now);
     let previous = previous.map(|sim| &*sim.core.settings().gateways);
     Settings {
-        gateways: Arc::new(GatewaySets::build(previous, vec![set]).unwrap()),
+        gateways: Arc::new(GatewaySets::build(previous, vec![set], now).unwrap()),
         ..Settings::default()
     }
 }
