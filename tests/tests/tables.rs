@@ -373,8 +373,15 @@ fn what_counted_counts_after_a_restart_even_after_kill_9_in_a_push() -> Result<(
     half.write_all(b"prefix,rate\n50,1\n")?;
     sigbox.http("GET", "/api/v1/tables").send()?.expect(200)?;
     sigbox.kill()?;
+    // As it stands there when the version was being written.
+    let incoming = data.path().join("tables/incoming");
+    std::fs::write(incoming.join(".tmp123456"), "half a version")?;
     let sigbox = setup(&data).start()?;
     ensure!(rows(&sigbox)? == "{\"prefix\":\"49\",\"rate\":\"1\"}\n");
+    ensure!(
+        std::fs::read_dir(&incoming)?.next().is_none(),
+        "half a version stays"
+    );
     // Two processes never share a folder.
     let mut command = std::process::Command::new(Sigbox::binary()?);
     let config = data.path().join("second.toml");
