@@ -148,6 +148,8 @@ pub struct Node {
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
     tables: Arc<Registry>,
+    /// Who may use the API.
+    access: Arc<Access>,
     /// The admin server's, if it has any.
     certificates: Option<Arc<Certificates>>,
     /// Reloads that the API asks for.
@@ -228,12 +230,13 @@ impl Node {
             steer: steer.clone(),
             turn: Arc::new(Semaphore::new(1)),
         };
+        let access = Arc::new(Access::new(
+            config.admin.tokens.clone(),
+            config.admin.clients.clone(),
+        ));
         let api = Api {
             node: config.node.as_str().into(),
-            access: Arc::new(Access::new(
-                config.admin.tokens.clone(),
-                config.admin.clients.clone(),
-            )),
+            access: access.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
             tables: tables.clone(),
@@ -336,6 +339,7 @@ impl Node {
             bans,
             config,
             tables,
+            access,
             certificates,
             reloads,
         };
@@ -384,6 +388,9 @@ impl Node {
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.bans.set_policy(shared.bans.clone());
+        let admin = &shared.admin;
+        self.access
+            .replace(admin.tokens.clone(), admin.clients.clone());
         tell(&self.shards, || Control::Reload(shared.clone()));
         let tables = self.tables.clone();
         self.admin

@@ -12,6 +12,7 @@ use sigbox_tables::replicated::{Applied, Role};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::access::Grant;
 use super::query::{self, Query};
 use super::{Api, Caller, Problem, Record};
 use crate::tables::{etag_of, now_ms};
@@ -96,12 +97,17 @@ struct Status {
 pub(super) async fn status(
     State(api): State<Api>,
     Query(query): Query<StatusQuery>,
+    grant: Grant,
 ) -> Result<Response, Problem> {
     let wait = query::wait(query.wait.as_deref())?.unwrap_or(Duration::ZERO);
     if let Some(wanted) = query.min_version {
         let mut revisions = api.tables.revisions();
-        let reached = timeout(wait, revisions.wait_for(|revision| *revision >= wanted)).await;
-        if !matches!(reached, Ok(Ok(_))) {
+        let wanted_revision = revisions.wait_for(|revision| *revision >= wanted);
+        let reached = tokio::select! {
+            reached = timeout(wait, wanted_revision) => matches!(reached, Ok(Ok(_))),
+            problem = grant.revoked() => return Err(problem),
+        };
+        if !reached {
             let now = api.tables.tables().manifest.revision;
             let title = "Not yet";
             let detail = format!("the node runs with revision {now}, not {wanted}");

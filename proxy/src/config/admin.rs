@@ -26,8 +26,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
         if address.ip().is_loopback() {
             return Some(address);
         }
-        let has = |key| section.value(key).is_some();
-        if !has("token") && !has("client") {
+        let has_tokens = listed(section, "token").is_some();
+        if !has_tokens && listed(section, "client").is_none() {
             let help = "say who may ask, with a token that `sigbox token` makes:\n\n    [[admin.token]]\n    name = \"ops\"\n    sha256 = \"…\"\n    scopes = [\"read\", \"tables\"]\n\nor reach it through a tunnel";
             return value.fault(
                 "`admin.listen` must be a loopback address when nobody has to say who they are".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
                 Some(help.to_owned()),
             );
         }
-        if has("token") && !has("tls") {
+        if has_tokens && section.value("tls").is_none() {
             let message = "`admin.listen` is not a loopback address, and there is no `admin.tls`";
             let help = "serve it over TLS:\n\n    [admin]\n    tls = { cert = \"/etc/sigbox/admin.pem\", key = \"/etc/sigbox/admin.key\" }\n\nor reach it through a tunnel";
             section.faults.push(
@@ -66,6 +66,11 @@ fn entries<T>(
     let tables = tables(section, key, name);
     let tables = tables.iter().inspect(|table| table.refuse_unknown(&[]));
     tables.filter_map(read).collect()
+}
+
+/// What the file says for a list; an empty one is as good as none.
+fn listed<'a>(section: &Section<'a>, key: &str) -> Option<Value<'a>> {
+    section.value(key).filter(|value| !value.is_empty_list())
 }
 
 fn tables<'a>(section: &Section<'a>, key: &str, name: &'static str) -> Vec<Section<'a>> {

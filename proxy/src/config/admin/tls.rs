@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::listed;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::reader::Section;
 use crate::tls::{ClientAuth, Clients, Files};
@@ -11,7 +12,7 @@ pub(super) struct Faulty;
 
 /// `None` without the table. The files are read to see whether they can be used.
 pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
-    let client = admin.value("client");
+    let client = listed(admin, "client");
     if admin.value("tls").is_none() {
         if let Some(client) = client {
             client.fault::<()>(
@@ -45,7 +46,7 @@ pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
     });
     let ca = path("client_ca");
     match (&ca, section.value("client_auth"), client) {
-        (Some(_), _, None) if admin.value("token").is_none() => {
+        (Some(_), _, None) if listed(admin, "token").is_none() => {
             if let Some(value) = section.value("client_ca") {
                 value.fault::<()>(
                     "`admin.tls.client_ca` without `admin.client` lets everybody in whom the authority knows".to_owned(),
