@@ -248,7 +248,7 @@ fn p8_a_reload_takes_new_certificates_and_keeps_the_last_good_ones() -> Result<(
     let problem = reload.expect(422)?;
     let detail = problem["detail"].as_str().unwrap_or_default();
     ensure!(
-        detail.contains("it is not the key of the certificate in"),
+        detail.contains("does not belong to the certificate in"),
         "{problem}"
     );
     let mut stream = tls.connect(sigbox.admin())?;
@@ -425,7 +425,13 @@ fn commands_speak_https_and_say_what_is_wrong() -> Result<()> {
     )?;
     std::fs::copy(world.path("admin.key"), world.path("odd.key"))?;
     std::fs::copy(world.path("ops.pem"), world.path("odd.pem"))?;
-    fails(Some(&ca), Some(&world.path("odd")), "odd.key")?;
+    let (odd_key, odd_cert) = (world.path("odd.key"), world.path("odd.pem"));
+    let mismatch = format!(
+        "the key in {} does not belong to the certificate in {}",
+        odd_key.display(),
+        odd_cert.display()
+    );
+    fails(Some(&ca), Some(&world.path("odd")), &mismatch)?;
     Ok(())
 }
 

@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use toml::de::DeValue;
 
 use super::diagnostic::Diagnostic;
+use super::folder::Folder;
 use super::listen::host_name;
 use super::reader::Section;
 use super::value::Value;
 use super::{Admin, Client, Named, Scope, Token};
 
-pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
+pub(super) fn read(section: &Section<'_>, folder: Folder<'_>) -> Option<Admin> {
     let tokens = entries(section, "token", "admin.token", token);
     let clients = entries(section, "client", "admin.client", client);
     refuse_namesakes(section);
-    let tls = tls::read(section);
+    let tls = tls::read(section, folder);
     let listen = section.read("listen", |value| {
         let help = "such as \"127.0.0.1:9090\"; port 0 lets the system choose";
         let address: SocketAddr = value.parsed("an address and a port", Some(help), |text| {

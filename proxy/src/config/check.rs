@@ -7,6 +7,7 @@ use sigbox_core::{Listener, PlanCache, RateLimits, Records, Settings};
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Report, Severity};
+use super::folder::Folder;
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
 use super::{
@@ -106,8 +107,9 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
             .collect(),
     };
     let exchange = sections::exchange(&decision);
-    let nats = nats::read(&bus, &breaker);
-    let admin = admin::read(&admin);
+    let folder = Folder::of(path);
+    let nats = nats::read(&bus, &breaker, folder);
+    let admin = admin::read(&admin, folder);
     let log = sections::log(&log);
     let events = sections::events(&events);
     let mut settings = Settings {
@@ -171,7 +173,7 @@ fn whole(path: &Path, root: &Section<'_>, running: Option<&Config>) -> Option<Co
         exchange,
         schedules,
         admin: admin?,
-        data_dir: sections::data_dir(&data),
+        data_dir: sections::data_dir(&data, folder),
         tables: sections::tables(&tables),
         log,
         events,
