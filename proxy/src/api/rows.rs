@@ -17,11 +17,11 @@ use tokio::sync::{Semaphore, mpsc};
 use super::query::{Key, Query, TableName};
 use super::tables::{PushQuery, asked, document, finish, settled, tagged};
 use super::{Api, Caller, Problem, conditional};
-use crate::background;
-use crate::tables::{ChangeError, Compiled, etag_of};
+use crate::background::{self, Died};
+use crate::tables::{ChangeError, Compiled, RowChange, etag_of};
 
 /// The most rows in one answer that is not a stream.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// Bytes of rows that are written at once.
 const PIECE: usize = 64 * 1024;
@@ -265,24 +265,24 @@ pub(super) struct Diff {
     to: u64,
     rows: Counts,
     /// In the order of keys.
-    changes: Vec<Change>,
+    changes: Vec<RowChange>,
     /// Whether there are more.
     truncated: bool,
 }
 
-/// One row that is different.
-#[derive(Serialize)]
-struct Change {
-    /// `added`, `removed` or `changed`.
-    change: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Fields>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<Fields>,
-}
-
 /// Each loads two whole versions, and goes on when the one who asked has gone.
 static DIFFS: Semaphore = Semaphore::const_new(2);
+
+/// Does `work` in the background while there are less than two others.
+async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Died> {
+    // Whoever went away while waiting costs nothing.
+    let turn = DIFFS.acquire().await.ok();
+    background::run(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+}
 
 /// GET /tables/{table}/diff
 pub(super) async fn diff(
@@ -291,10 +291,7 @@ pub(super) async fn diff(
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Problem> {
     let tables = api.tables.clone();
-    // Whoever went away while waiting costs nothing.
-    let turn = DIFFS.acquire().await.ok();
-    let done = background::run(move || {
-        let _turn = turn;
+    let done = in_turn(move || {
         let (old, new) = (
             tables.version(&name, query.from)?,
             tables.version(&name, query.to)?,
@@ -307,19 +304,7 @@ pub(super) async fn diff(
 }
 
 fn compare(table: String, query: &DiffQuery, old: &Table, new: &Table, limit: usize) -> Diff {
-    let changes = diff::changes(old, new).take(limit).map(|change| {
-        let (change, before, after) = match change {
-            diff::Change::Added(row) => ("added", None, Some(row)),
-            diff::Change::Removed(row) => ("removed", Some(row), None),
-            diff::Change::Changed(before, after) => ("changed", Some(before), Some(after)),
-        };
-        Change {
-            change,
-            before: before.map(|row| row.fields()),
-            after: after.map(|row| row.fields()),
-        }
-    });
-    let changes: Vec<_> = changes.collect();
+    let changes = RowChange::first(Some(old), new, limit);
     let rows = diff::count(Some(old), new);
     Diff {
         truncated: rows.added + rows.removed + rows.changed > changes.len() as u64,

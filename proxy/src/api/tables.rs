@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::access::Grant;
 use super::query::{self, Query, TableName, VersionNumber};
 use super::upload::{self, Encoding};
-use super::{Api, Caller, Problem, Record, conditional};
+use super::{Api, Caller, Problem, Record, conditional, rows};
 use crate::background;
 use crate::tables::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 
@@ -129,6 +129,8 @@ pub(super) struct PushQuery {
     activate: bool,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    changes: usize,
     comment: Option<String>,
 }
 
@@ -235,6 +237,7 @@ pub(super) fn asked(
         precondition,
         activate: query.activate,
         dry_run: query.dry_run,
+        changes: query.changes.min(rows::MOST),
         by: Some(caller.0.to_string()),
         comment,
     })
