@@ -315,3 +315,54 @@ fn compare(table: String, query: &DiffQuery, old: &Table, new: &Table, limit: us
         changes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Work that says when it begins, and lasts until it is told to end.
+    fn work(name: u8, began: &Sender<u8>, end: Receiver<()>) -> impl FnOnce() -> u8 + use<> {
+        let began = began.clone();
+        move || {
+            began.send(name).unwrap();
+            // Told so, or everybody who could is gone.
+            let _ = end.recv();
+            name
+        }
+    }
+
+    #[tokio::test]
+    async fn two_versions_are_compared_at_a_time_and_whoever_has_gone_counts() {
+        let (began, begins) = channel();
+        let ([end1, end2, end3], [ended1, ended2, ended3]): ([_; 3], [_; 3]) = {
+            let [(a, b), (c, d), (e, f)] = [channel(), channel(), channel()];
+            ([a, c, e], [b, d, f])
+        };
+        {
+            let mut first = pin!(in_turn(work(1, &began, ended1)));
+            assert!(first.as_mut().now_or_never().is_none());
+            assert_eq!(begins.recv(), Ok(1));
+            // Whoever asked for this one goes away.
+        }
+        let mut second = pin!(in_turn(work(2, &began, ended2)));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(begins.recv(), Ok(2));
+        assert_eq!(DIFFS.available_permits(), 0);
+        let mut third = pin!(in_turn(work(3, &began, ended3)));
+        assert!(third.as_mut().now_or_never().is_none());
+        // It waits, and has no thread that could begin anything.
+        assert_eq!(DIFFS.available_permits(), 0);
+        end3.send(()).unwrap();
+        end1.send(()).unwrap();
+        assert_eq!(third.await, Ok(3));
+        assert_eq!(begins.recv(), Ok(3));
+        end2.send(()).unwrap();
+        assert_eq!(second.await, Ok(2));
+        assert!(begins.try_recv().is_err());
+    }
+}
