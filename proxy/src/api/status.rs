@@ -35,6 +35,8 @@ pub(super) struct Members {
     revision: u64,
     /// Whether tables are shared at all.
     replicated: bool,
+    /// How many other nodes on NATS have the name of this one.
+    namesakes: usize,
     members: Vec<Member>,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn members(api: &Api) -> Members {
     Members {
         revision,
         replicated: api.tables.replica().is_some(),
+        namesakes: api.health.namesakes(),
         members,
     }
 }

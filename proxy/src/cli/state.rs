@@ -123,7 +123,15 @@ pub(super) fn nodes(args: &Nodes) -> ExitCode {
         }
         let heads = ["NAME", "ROLE", "REVISION", "CURRENT", "ERROR"];
         let fields = ["name", "role", "revision", "current", "error"];
-        Ok(listed(&answer["members"], &heads, &fields))
+        let mut shown = listed(&answer["members"], &heads, &fields);
+        if let Some(others) = answer["namesakes"].as_u64().filter(|others| *others > 0) {
+            let name = text(&answer["members"][0]["name"]);
+            shown += &format!(
+                "\nwarning: {} nodes on this NATS are called {name}",
+                others + 1
+            );
+        }
+        Ok(shown)
     };
     print::outcome(list())
 }

@@ -98,7 +98,7 @@ macro_rules! keys {
 keys! {
     "" {
         fixed "node" Text("a slug: `a-z`, `0-9`, `_`, `-`") = "",
-            "Name of this node in events, metrics and NATS inboxes. Default: the host name, made a slug.";
+            "Name of this node in events, metrics and NATS inboxes, which no other one may have. Default: the host name, made a slug.";
     }
     "sip" {
         fixed "listen" Text("`\"udp:ADDRESS:PORT\"` or `{ address, advertise }`, one or a list") = "",
