@@ -128,6 +128,11 @@ impl Prefix {
         format!("{self}.v1.data.{table}")
     }
 
+    /// Where nodes of one name hear of each other: `<prefix>.v1.node.<name>`.
+    pub fn node(&self, name: &Slug) -> String {
+        format!("{self}.v1.node.{name}")
+    }
+
     /// What a listener subscribes to for one kind of event; `None` is every tenant.
     pub fn event_subscription(&self, kind: EventKind, tenant: Option<&Slug>) -> String {
         format!("{self}.v1.event.{kind}.{}", token_or_any(tenant))
@@ -315,6 +320,10 @@ mod tests {
         assert_eq!(
             prefix.data(&Slug::new("rates").unwrap()),
             "sigbox.v1.data.rates"
+        );
+        assert_eq!(
+            prefix.node(&Slug::new("edge-1").unwrap()),
+            "sigbox.v1.node.edge-1"
         );
     }
 

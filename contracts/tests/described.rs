@@ -38,6 +38,7 @@ fn every_subject_is_described() {
         assert!(text.contains(&format!("address: {event}\n")), "{event}");
     }
     assert!(text.contains("address: sigbox.v1.data.{table}\n"));
+    assert!(text.contains("address: sigbox.v1.node.{name}\n"));
     assert!(text.contains(&format!("queue: {QUEUE_GROUP}\n")));
     let classes: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
     assert!(text.contains(&format!("enum: [{}]", classes.join(", "))));

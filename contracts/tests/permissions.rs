@@ -181,12 +181,17 @@ fn everybody_may_do_their_part_and_nothing_else() {
         proxy.may_not("SUB _INBOX_edge-2.> 2");
         proxy.may_not("SUB sigbox.v1.query.> 3");
         proxy.may_not("PUB sigbox.v1.data.prefixes.more 1\r\n0");
+        proxy.may("PUB sigbox.v1.node.edge-1 5\r\nhello");
+        proxy.may("SUB sigbox.v1.node.edge-1 4");
+        proxy.may_not("SUB sigbox.v1.node.* 5");
+        proxy.may_not("PUB sigbox.v1.node.edge-2 1\r\n0");
 
         decider.may("SUB sigbox.v1.query.*.invite deciders 1");
         decider.may("SUB sigbox.v1.query.acme.message deciders 2");
         decider.may("SUB sigbox.v1.event.cancelled.* 3");
         decider.may("SUB sigbox.v1.event.cancelled.acme 4");
         decider.may("SUB sigbox.v1.data.* 11");
+        decider.may_not("PUB sigbox.v1.node.edge-1 1\r\n0");
         decider.may_not("PUB sigbox.v1.data.rates 1\r\n0");
         decider.may("SUB $SRV.PING 5");
         decider.may("SUB $SRV.INFO.lcr.0199 6");

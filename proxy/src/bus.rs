@@ -18,6 +18,7 @@ pub mod headers;
 pub mod inbox;
 mod notices;
 mod pending;
+mod presence;
 mod services;
 mod simulate;
 mod subjects;
@@ -43,6 +44,7 @@ use tokio::task::unconstrained;
 
 pub use connect::BusError;
 pub(crate) use connect::login;
+pub use presence::Presence;
 pub use services::{Endpoint, Service, services};
 pub use simulate::{SimulatedAnswer, simulate};
 pub use subjects::SubjectState;

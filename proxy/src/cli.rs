@@ -1,12 +1,15 @@
 //! The command line.
 
 mod api;
+mod audit;
 mod call;
 mod check;
 mod decisions;
 mod demo;
 mod interrupt;
 mod print;
+mod release;
+mod rows;
 mod run;
 mod secure;
 mod simulate;
@@ -53,8 +56,14 @@ enum Command {
     Tables(tables::Tables),
     /// See what is different between two versions of a table
     Diff(tables::Diff),
+    /// Make a version of a table count that is kept
+    Activate(release::Activate),
+    /// Make versions of several tables count in the same moment, or list those that are newer than what counts
+    Release(release::Release),
     /// Make an older version of a table count again
-    Rollback(tables::Rollback),
+    Rollback(release::Rollback),
+    /// Print the rows of a table
+    Rows(rows::Rows),
     /// Look a number or key up, as a rule with the table would
     Lookup(tables::Lookup),
     /// List the nodes and deciders, and which revision of the tables each runs with
@@ -69,6 +78,10 @@ enum Command {
     Limits(state::Limits),
     /// List banned sources, ban one, or release it
     Bans(state::Bans),
+    /// List the last changes and refusals of a node, the newest last
+    Audit(audit::Audit),
+    /// Have a node read its configuration file again, as SIGHUP does
+    Reload(audit::Reload),
     /// Make a token for the HTTP API, and what the configuration says about it
     Token(token::Token),
     /// See every way a call can be decided, on a system of its own on loopback
@@ -113,7 +126,10 @@ pub fn main() -> ExitCode {
         Command::Push(args) => tables::push(&args),
         Command::Tables(args) => tables::tables(&args),
         Command::Diff(args) => tables::diff(&args),
-        Command::Rollback(args) => tables::rollback(&args),
+        Command::Activate(args) => release::activate(&args),
+        Command::Release(args) => release::release(&args),
+        Command::Rollback(args) => release::rollback(&args),
+        Command::Rows(args) => rows::rows(&args),
         Command::Lookup(args) => tables::lookup(&args),
         Command::Nodes(args) => state::nodes(&args),
         Command::Decisions(args) => decisions::decisions(&args),
@@ -121,7 +137,22 @@ pub fn main() -> ExitCode {
         Command::Gateways(args) => state::gateways(&args),
         Command::Limits(args) => state::limits(&args),
         Command::Bans(args) => state::bans(&args),
+        Command::Audit(args) => audit::audit(&args),
+        Command::Reload(args) => audit::reload(&args),
         Command::Token(args) => token::token(&args),
         Command::Demo(args) => demo::demo(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    /// What clap says at the first use of a command otherwise.
+    #[test]
+    fn every_command_is_sound() {
+        Cli::command().debug_assert();
     }
 }

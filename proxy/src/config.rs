@@ -10,6 +10,7 @@ mod check;
 mod condition;
 mod decide;
 mod diagnostic;
+mod folder;
 mod gateways;
 mod keys;
 mod listen;

@@ -7,6 +7,7 @@ mod api;
 mod collector;
 mod gateways;
 mod histogram;
+mod namesakes;
 mod process;
 mod rate_limits;
 mod receive_buffers;
@@ -70,6 +71,7 @@ pub struct Metrics {
     rate_limits: Arc<OnceLock<RateLimited>>,
     tls: tls::TlsMetrics,
     api: api::ApiMetrics,
+    namesakes: namesakes::Namesakes,
 }
 
 /// The shards that have registered.
@@ -199,6 +201,8 @@ impl Metrics {
         tls.register(registry);
         let api = api::ApiMetrics::default();
         api.register(registry);
+        let namesakes = namesakes::Namesakes::default();
+        namesakes.register(registry);
         registry.register_collector(Box::new(Arc::clone(&shards)));
         let rate_limits = Arc::default();
         registry.register_collector(Box::new(RateLimitCollector(Arc::clone(&rate_limits))));
@@ -213,6 +217,7 @@ impl Metrics {
             rate_limits,
             tls,
             api,
+            namesakes,
         }
     }
 

@@ -31,6 +31,7 @@ use self::watch::Watch;
 use crate::admin::{Admin, Health};
 use crate::api::{self, Access, Api, Audit, Controls, Looking};
 use crate::bans::{self, Bans};
+use crate::bus::Presence;
 use crate::config::{Config, Severity};
 use crate::decisions::Decisions;
 use crate::gateways::GatewayBoard;
@@ -132,7 +133,11 @@ pub fn run(
     });
     let mut node = Node::start(config)?;
     node.metrics.set_log_drops(log_drops);
-    runtime.block_on(signals.serve(&mut node, watch.flatten()))
+    runtime.block_on(async {
+        let ended = signals.serve(&mut node, watch.flatten()).await;
+        node.leave().await;
+        ended
+    })
 }
 
 /// A running node. Dropping it does not stop its shards; [`Node::drain`] does.
@@ -148,6 +153,9 @@ pub struct Node {
     ends: mpsc::UnboundedReceiver<End>,
     running: usize,
     tables: Arc<Registry>,
+    presence: Arc<Presence>,
+    /// Who may use the API.
+    access: Arc<Access>,
     /// The admin server's, if it has any.
     certificates: Option<Arc<Certificates>>,
     /// Reloads that the API asks for.
@@ -229,12 +237,13 @@ impl Node {
             steer: steer.clone(),
             turn: Arc::new(Semaphore::new(1)),
         };
+        let access = Arc::new(Access::new(
+            config.admin.tokens.clone(),
+            config.admin.clients.clone(),
+        ));
         let api = Api {
             node: config.node.as_str().into(),
-            access: Arc::new(Access::new(
-                config.admin.tokens.clone(),
-                config.admin.clients.clone(),
-            )),
+            access: access.clone(),
             audit: audit.clone(),
             metrics: metrics.clone(),
             tables: tables.clone(),
@@ -257,6 +266,12 @@ impl Node {
             let (nats, registry) = (config.nats.clone(), tables.clone());
             admin.handle().spawn(replica.run(nats, replicas, registry));
         }
+        let process = u64::from_le_bytes(random()?);
+        let presence = Presence::new(&config.nats, config.node.clone(), process, health.clone());
+        let presence = Arc::new(presence);
+        admin
+            .handle()
+            .spawn(presence.clone().run(config.nats.clone()));
         admin.handle().spawn(audit.clone().sweep());
         admin
             .handle()
@@ -267,7 +282,6 @@ impl Node {
         admin.handle().spawn(serve_bans);
         let lookups = lookup::start(admin.handle(), handles.clone());
         let (ended, ends) = mpsc::unbounded_channel();
-        let process = random::<8>()?;
         let undrained = Arc::new(AtomicUsize::new(shards));
         let mut starting = Vec::with_capacity(shards);
         for (index, (sockets, queues)) in bound.sockets.into_iter().zip(queues).enumerate() {
@@ -285,7 +299,7 @@ impl Node {
                 steer: steer.clone(),
                 clock,
                 seed: random()?,
-                process: u64::from_le_bytes(process),
+                process,
                 metrics: metrics.register_shard(counters.clone()),
                 counters,
                 shared: metrics.clone(),
@@ -337,6 +351,8 @@ impl Node {
             bans,
             config,
             tables,
+            presence,
+            access,
             certificates,
             reloads,
         };
@@ -385,6 +401,9 @@ impl Node {
         self.config = config;
         let shared = Arc::new(self.config.clone());
         self.bans.set_policy(shared.bans.clone());
+        let admin = &shared.admin;
+        self.access
+            .replace(admin.tokens.clone(), admin.clients.clone());
         tell(&self.shards, || Control::Reload(shared.clone()));
         let tables = self.tables.clone();
         self.admin

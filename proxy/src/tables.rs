@@ -27,7 +27,7 @@ use crate::config::Config;
 use schedules::Schedules;
 
 pub use active::Active;
-pub use change::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
+pub use change::{Asked, Change, ChangeError, Changed, Precondition, Pushed, RowChange, etag_of};
 pub use compiled::{Compiled, Found};
 pub use registry::Registry;
 pub(crate) use registry::now_ms;

@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 
 pub use files::{
-    ClientAuth, Clients, Expiry, Fault, Files, Loaded, Part, TlsError, certificates, key,
+    ClientAuth, Clients, Expiry, Fault, Files, Loaded, Part, TlsError, certificates, certified,
 };
 pub use handshake::{HANDSHAKE_FAILURES, failure};
 pub use identity::Identity;

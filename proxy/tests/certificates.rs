@@ -88,7 +88,7 @@ fn a_file_that_cannot_be_used_is_named_with_the_reason() {
             "other",
             None,
             Part::Key,
-            "is not the key of the certificate in",
+            "does not belong to the certificate in",
         ),
         (
             "cert",
@@ -109,7 +109,7 @@ fn a_file_that_cannot_be_used_is_named_with_the_reason() {
         assert_eq!(error.part, part, "{error}");
         let said = error.to_string();
         let file: &Path = &error.path;
-        assert!(said.starts_with(&*file.to_string_lossy()), "{said}");
+        assert!(said.contains(&*file.to_string_lossy()), "{said}");
         assert!(said.contains(says), "{said}");
     }
 }

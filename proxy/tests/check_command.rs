@@ -95,7 +95,7 @@ fn tables_that_are_not_in_the_data_folder_are_warned_about() {
         "no table `rats` was pushed to this node",
         "did you mean \"rates\"?",
         "no version of table `ported` counts",
-        "POST /api/v1/tables/ported/versions/2/activate",
+        "sigbox activate ported 2",
         "`gw` is a table of gateways, and none of its rows routes a call",
         "sigbox push anything FILE --kind prefixes",
         "sigbox.toml:12:9",
@@ -106,6 +106,75 @@ fn tables_that_are_not_in_the_data_folder_are_warned_about() {
 
 fn text_of(output: &Output) -> String {
     text(&output.stderr)
+}
+
+/// A node that is started by systemd has another working directory than the person who checks its file.
+#[test]
+fn relative_paths_begin_in_the_folder_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("etc")).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cert = rcgen::CertificateParams::default().self_signed(&key);
+    std::fs::write(path("etc/admin.pem"), cert.unwrap().pem()).unwrap();
+    std::fs::write(path("etc/admin.key"), key.serialize_pem()).unwrap();
+    let check = |more: &str| {
+        let file = format!(
+            "[sip]\nlisten = \"udp:127.0.0.1:0\"\n[admin]\ntls = {{ cert = \"admin.pem\", key = \"admin.key\" }}\n[[fallback]]\naction = \"reject\"\nstatus = 480\n[data]\ndir = \"data\"\n{more}"
+        );
+        std::fs::write(path("etc/sigbox.toml"), file).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sigbox"))
+            .args(["check", "-c", "etc/sigbox.toml"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| text(&bytes));
+        (output.status.code(), said[0].clone(), said[1].clone())
+    };
+    let (code, said, complaints) = check("");
+    assert_eq!((code, complaints.as_str()), (Some(0), ""));
+    assert!(said.contains("etc/data (is made at the start)"), "{said}");
+    // Nothing is left behind.
+    assert!(!path("etc/data").exists() && !path("data").exists());
+    // What was meant otherwise is seen.
+    std::fs::create_dir(path("data")).unwrap();
+    std::fs::write(path("nats.creds"), "").unwrap();
+    let (code, _, complaints) = check("");
+    assert_eq!(code, Some(0));
+    let there = format!("there is a {}", path("data").display());
+    assert!(
+        complaints.contains("`data.dir` is a folder that is not there yet")
+            && complaints.contains(&there),
+        "{complaints}"
+    );
+    let (code, _, complaints) = check("[nats]\ncreds = \"nats.creds\"\n");
+    assert_eq!(code, Some(1));
+    let there = format!("there is a {}", path("nats.creds").display());
+    assert!(
+        complaints.contains("etc/nats.creds: No such file") && complaints.contains(&there),
+        "{complaints}"
+    );
+}
+
+#[test]
+fn a_key_of_another_certificate_is_said_with_both_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let [key, other] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let cert = rcgen::CertificateParams::default().self_signed(&key);
+    std::fs::write(path("a.pem"), cert.unwrap().pem()).unwrap();
+    std::fs::write(path("b.key"), other.serialize_pem()).unwrap();
+    let file = "[sip]\nlisten = \"udp:127.0.0.1:0\"\n[admin]\ntls = { cert = \"a.pem\", key = \"b.key\" }\n";
+    std::fs::write(path("sigbox.toml"), file).unwrap();
+    let output = sigbox(&["check", "-c", path("sigbox.toml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    let mismatch = format!(
+        "the key in {} does not belong to the certificate in {}",
+        path("b.key").display(),
+        path("a.pem").display()
+    );
+    assert!(said.contains(&mismatch), "{said}");
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn what_needs_a_restart_is_kept_and_said() {
         "node",
         "sip.listen",
         "nats.tenant",
-        "admin",
+        "admin.listen",
         "log",
         "runtime.shards",
         "runtime.shard_queue",
@@ -295,6 +295,55 @@ fn what_needs_a_restart_is_kept_and_said() {
         Duration::from_secs(3),
         "this one can change"
     );
+}
+
+#[test]
+fn who_may_use_the_api_follows_the_file() {
+    let token = |name: &str| {
+        let sha256 = "0".repeat(64);
+        format!("[[admin.token]]\nname = {name:?}\nsha256 = \"{sha256}\"\n")
+    };
+    let node = Rereading::of(&format!("{SMALLEST}{}", token("ops")));
+    let reloaded = node
+        .reload(&format!(
+            "{SMALLEST}[admin]\ndecisions = 5\n{}{FALLBACK}",
+            token("robot")
+        ))
+        .unwrap();
+    assert_eq!(&*reloaded.admin.tokens[0].name, "robot");
+    assert_eq!(reloaded.admin.decisions, node.running.admin.decisions);
+    let warnings: Vec<_> = reloaded.warnings.lines().collect();
+    let [warning] = warnings.as_slice() else {
+        panic!("{warnings:?}");
+    };
+    assert!(
+        warning.contains("`admin.decisions` needs a restart"),
+        "{warning}"
+    );
+}
+
+/// The sockets stay what they are until a restart, and so does who reaches them.
+#[test]
+fn a_reload_leaves_nobody_out_and_lets_nobody_in_by_what_needs_a_restart() {
+    let token = format!(
+        "[[admin.token]]\nname = \"ops\"\nsha256 = \"{}\"\n",
+        "0".repeat(64)
+    );
+    let reachable = format!("{SMALLEST}[admin]\nlisten = \"192.0.2.1:9090\"\n");
+    let node = Rereading::of(&format!("{reachable}{token}"));
+    let local = format!("{SMALLEST}[admin]\nlisten = \"127.0.0.1:9090\"\n{FALLBACK}");
+    let report = node.reload(&local).unwrap_err().to_string();
+    assert!(
+        report.contains("listens on 192.0.2.1:9090 until it is restarted"),
+        "{report}"
+    );
+    assert!(report.contains(":4:10"), "{report}");
+    // Not even by default.
+    let report = node.reload(&format!("{SMALLEST}{FALLBACK}")).unwrap_err();
+    assert!(report.to_string().contains("192.0.2.1:9090"), "{report}");
+    let empty = format!("{reachable}token = []\n");
+    let report = Config::parse(Path::new("sigbox.toml"), &empty).unwrap_err();
+    assert!(report.to_string().contains("loopback"), "{report}");
 }
 
 #[test]

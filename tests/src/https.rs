@@ -137,6 +137,23 @@ pub fn healthz(stream: &mut Stream) -> Result<()> {
     Ok(())
 }
 
+/// GETs `path` and leaves the connection open; the status of the answer.
+pub fn status(stream: &mut Stream, path: &str) -> Result<u16> {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head)?.to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let mut body = vec![0; length.context("a length")?.trim().parse()?];
+    stream.read_exact(&mut body)?;
+    Ok(head.split(' ').nth(1).context("a status")?.parse()?)
+}
+
 /// The certificate that the server showed.
 pub fn shown(stream: &Stream) -> Result<CertificateDer<'static>> {
     let chain = stream.conn.peer_certificates().context("a handshake")?;

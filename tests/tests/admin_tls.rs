@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
-use e2e::https::{Authority, Issued, Tls, healthz, shown};
+use e2e::https::{Authority, Issued, Tls, healthz, shown, status};
 use e2e::{Metrics, PATIENCE, Setup, Sigbox, poll};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -248,7 +248,7 @@ fn p8_a_reload_takes_new_certificates_and_keeps_the_last_good_ones() -> Result<(
     let problem = reload.expect(422)?;
     let detail = problem["detail"].as_str().unwrap_or_default();
     ensure!(
-        detail.contains("it is not the key of the certificate in"),
+        detail.contains("does not belong to the certificate in"),
         "{problem}"
     );
     let mut stream = tls.connect(sigbox.admin())?;
@@ -260,6 +260,51 @@ fn p8_a_reload_takes_new_certificates_and_keeps_the_last_good_ones() -> Result<(
             .contains("`admin.tls.key` cannot be used")
             .then_some(())
     })
+}
+
+#[test]
+fn a_client_that_is_taken_out_is_refused_on_the_connection_it_has() -> Result<()> {
+    let world = World::new()?;
+    let (ops, reader) = (
+        client("ops", "cn = \"ops\"", "[\"read\", \"admin\"]"),
+        client("reader", "cn = \"reader\"", "[\"read\"]"),
+    );
+    let asking = world.asking("required").set("runtime", "watch", "true");
+    let sigbox = asking.clone().rules(&ops).rules(&reader).start()?;
+    let of = |name: &str| world.tls(Some(&world.authority.issue(name, |_| {})?));
+    let (ops_tls, reader_tls) = (of("ops")?, of("reader")?);
+    let mut connection = reader_tls.connect(sigbox.admin())?;
+    ensure!(status(&mut connection, "/api/v1/tables")? == 200);
+    sigbox.rewrite(&asking.clone().rules(&ops).to_toml())?;
+    poll::until("that the reader is nobody any more", || {
+        Ok((status(&mut connection, "/api/v1/tables")? == 403).then_some(()))
+    })?;
+    // The connection is still a good one for what needs no name.
+    ensure!(status(&mut connection, "/healthz")? == 200);
+    let list = sigbox.http("GET", "/api/v1/tables");
+    list.send_over(&ops_tls)?.expect(200).map(drop)
+}
+
+/// Whether a certificate is asked for is settled at the start.
+#[test]
+fn clients_that_nobody_can_be_before_a_restart_are_refused() -> Result<()> {
+    let world = World::new()?;
+    // SHA-256 of `secret`.
+    let token = "[[admin.token]]\nname = \"robot\"\nsha256 = \"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\nscopes = [\"admin\"]\n";
+    let sigbox = world.setup("").rules(token).start()?;
+    let nobody = world.tls(None)?;
+    let reload = |setup: &Setup| {
+        sigbox.rewrite(&setup.to_toml())?;
+        let reload = sigbox.http("POST", "/api/v1/reload");
+        let reload = reload.header("Authorization", "Bearer secret");
+        reload.send_over(&nobody)
+    };
+    let clients = world.asking("required");
+    let clients = clients.rules(&client("ops", "cn = \"ops\"", "[\"read\"]"));
+    let problem = reload(&clients)?.expect(422)?;
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    ensure!(detail.contains("nobody could use its API"), "{problem}");
+    reload(&clients.rules(token))?.expect(200).map(drop)
 }
 
 #[test]
@@ -380,7 +425,13 @@ fn commands_speak_https_and_say_what_is_wrong() -> Result<()> {
     )?;
     std::fs::copy(world.path("admin.key"), world.path("odd.key"))?;
     std::fs::copy(world.path("ops.pem"), world.path("odd.pem"))?;
-    fails(Some(&ca), Some(&world.path("odd")), "odd.key")?;
+    let (odd_key, odd_cert) = (world.path("odd.key"), world.path("odd.pem"));
+    let mismatch = format!(
+        "the key in {} does not belong to the certificate in {}",
+        odd_key.display(),
+        odd_cert.display()
+    );
+    fails(Some(&ca), Some(&world.path("odd")), &mismatch)?;
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! Who may use the HTTP API.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+
 use anyhow::{Context, Result, ensure};
 use e2e::http::Request;
 use e2e::{Setup, Sigbox};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 // SHA-256 of `reader` and of `pusher`.
@@ -18,19 +21,11 @@ fn setup(data: &TempDir) -> Setup {
 #[test]
 fn tokens_are_good_for_their_scopes_and_refusals_are_written_down() -> Result<()> {
     let data = TempDir::new()?;
-    let token = |name: &str, secret: &str, scopes: &str| -> Result<String> {
-        let sha256 = sha256(secret)?;
-        Ok(format!(
-            "[[admin.token]]\nname = {name:?}\nsha256 = \"{sha256}\"\nscopes = {scopes}\n"
-        ))
-    };
     let setup = setup(&data)
         .rules(&token("reader", "r-secret", "[\"read\"]")?)
         .rules(&token("pusher", "p-secret", "[\"read\", \"tables\"]")?);
     let sigbox = setup.start()?;
     let tables = |method: &str, path: &str| sigbox.http(method, &format!("/api/v1/tables{path}"));
-    let with =
-        |request: Request, token: &str| request.header("Authorization", &format!("Bearer {token}"));
     let nobody = tables("GET", "").send()?;
     ensure!(
         nobody
@@ -75,6 +70,106 @@ fn tokens_are_good_for_their_scopes_and_refusals_are_written_down() -> Result<()
     );
     let log = sigbox.log().join("\n");
     ensure!(!log.contains("secret"), "a token is in the log");
+    Ok(())
+}
+
+#[test]
+fn tokens_follow_a_reload_and_what_waits_ends_with_them() -> Result<()> {
+    let data = TempDir::new()?;
+    let ops = token("ops", "o-secret", "[\"read\", \"tables\", \"admin\"]")?;
+    let reader = token("reader", "r-secret", "[\"read\"]")?;
+    let running = setup(&data).rules(&ops).rules(&reader);
+    let sigbox = running.start()?;
+    let get = |path: &str, token: &str| with(sigbox.http("GET", path), token);
+    let reload = || {
+        with(sigbox.http("POST", "/api/v1/reload"), "o-secret")
+            .send()?
+            .expect(200)
+    };
+    // Both are answered with a head at once, so that they were let in.
+    let follow = |token: &str| -> Result<_> {
+        let mut events = BufReader::new(get("/api/v1/events", token).connect()?);
+        let mut line = String::new();
+        events.read_line(&mut line)?;
+        ensure!(line.starts_with("HTTP/1.1 200"), "{line}");
+        Ok(events)
+    };
+    let (mut stays, mut ends) = (follow("o-secret")?, follow("r-secret")?);
+    let mut waits = get("/api/v1/status?min_version=99&wait=60s", "r-secret").connect()?;
+    let push = sigbox.http("PUT", "/api/v1/tables/rates?kind=prefixes");
+    let pushed = with(push.body("text/csv", "prefix\n49\n"), "o-secret").send()?;
+    let etag = pushed.header("etag").context("an entity tag")?.to_owned();
+    let watches = get("/api/v1/tables/rates?watch=60s", "r-secret");
+    let mut watches = watches.header("If-None-Match", &etag).connect()?;
+    // Whoever is in the file still is not disturbed by a reload.
+    reload()?;
+    get("/api/v1/tables", "r-secret").send()?.expect(200)?;
+
+    let other = token("robot", "n-secret", "[\"read\"]")?;
+    let without = setup(&data).rules(&ops).rules(&other);
+    sigbox.rewrite(&without.to_toml())?;
+    reload()?;
+    let refused = get("/api/v1/tables", "r-secret").send()?.expect(401)?;
+    ensure!(refused["detail"] == "nobody has this token", "{refused}");
+    get("/api/v1/tables", "n-secret").send()?.expect(200)?;
+    let mut rest = String::new();
+    ends.read_to_string(&mut rest)
+        .context("the events of a token that is gone go on")?;
+    ensure!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
+    for stream in [&mut waits, &mut watches] {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    sigbox.wait_for_log("that it is another list", |record| {
+        (record["message"] == "who may use the API has changed").then_some(())
+    })?;
+    // The other one hears of both reloads.
+    for _ in 0..2 {
+        let mut line = String::new();
+        while !line.contains("reloaded") {
+            line.clear();
+            stays.read_line(&mut line)?;
+        }
+    }
+    Ok(())
+}
+
+/// A reload that cannot be taken over leaves everybody what they may.
+#[test]
+fn a_reload_never_opens_an_api_that_others_reach() -> Result<()> {
+    let data = TempDir::new()?;
+    let ops = token("ops", "o-secret", "[\"read\", \"admin\"]")?;
+    let open = setup(&data).set("admin", "listen", "\"0.0.0.0:0\"");
+    let sigbox = open.clone().rules(&ops).start()?;
+    let list = |token: &str| with(sigbox.http("GET", "/api/v1/tables"), token).send();
+    let refused = |config: &str, why: &str| -> Result<()> {
+        sigbox.rewrite(config)?;
+        let reload = with(sigbox.http("POST", "/api/v1/reload"), "o-secret");
+        let problem = reload.send()?.expect(422)?;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        ensure!(detail.contains(why), "{problem}");
+        list("o-secret")?.expect(200)?;
+        list("wrong")?.expect(401)?;
+        Ok(())
+    };
+    // It would be right for a node that starts with it.
+    let local = setup(&data).to_toml();
+    refused(&local, "nobody would have to say who they are")?;
+    refused(&open.to_toml(), "must be a loopback address")?;
+    let empty = open.clone().set("admin", "token", "[]").to_toml();
+    refused(&empty, "must be a loopback address")?;
+    let broken = open.clone().rules(&ops.replace("sha256", "sha255"));
+    refused(&broken.to_toml(), "`sha255`")?;
+    // By a signal, too.
+    let other = token("other", "n-secret", "[\"read\"]")?;
+    sigbox.rewrite(&open.rules(&other).to_toml())?;
+    sigbox.signal(Signal::HUP)?;
+    sigbox.wait_for_log("that it is another list", |record| {
+        (record["message"] == "who may use the API has changed").then_some(())
+    })?;
+    list("n-secret")?.expect(200)?;
+    list("o-secret")?.expect(401)?;
     Ok(())
 }
 
@@ -213,6 +308,17 @@ fn others_cannot_reach_an_api_without_tokens() -> Result<()> {
     let (sound, said) = check(open.rules(&twice))?;
     ensure!(!sound && said.contains("two tokens of `a`"), "{said}");
     Ok(())
+}
+
+fn token(name: &str, secret: &str, scopes: &str) -> Result<String> {
+    let sha256 = sha256(secret)?;
+    Ok(format!(
+        "[[admin.token]]\nname = {name:?}\nsha256 = \"{sha256}\"\nscopes = {scopes}\n"
+    ))
+}
+
+fn with(request: Request, token: &str) -> Request {
+    request.header("Authorization", &format!("Bearer {token}"))
 }
 
 fn sha256(text: &str) -> Result<String> {

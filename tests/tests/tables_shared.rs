@@ -87,6 +87,34 @@ fn a_push_to_one_node_counts_on_all_and_on_those_that_come_later() -> Result<()>
     Ok(())
 }
 
+fn members(sigbox: &Sigbox) -> Result<Vec<String>> {
+    let nodes = sigbox.http("GET", "/api/v1/nodes").send()?.expect(200)?;
+    let members = nodes["members"].as_array().context("members")?;
+    let names = members.iter().filter_map(|member| member["name"].as_str());
+    Ok(names.map(str::to_owned).collect())
+}
+
+fn wait_for_members(sigbox: &Sigbox, wanted: &[&str]) -> Result<()> {
+    poll::until(&format!("the nodes {wanted:?}"), || {
+        Ok((members(sigbox)? == wanted).then_some(()))
+    })
+}
+
+/// One that dies is missed after 35 s, more than is waited for here.
+#[test]
+fn a_node_that_is_stopped_is_gone_from_the_list_at_once() -> Result<()> {
+    let nats = NatsServer::start_jetstream()?;
+    let (first, second) = (Node::new("a", &nats)?, Node::new("b", &nats)?);
+    let (a, mut b) = (first.start()?, second.start()?);
+    wait_for_members(&a, &["a", "b"])?;
+    ensure!(b.terminate()?.success());
+    wait_for_members(&a, &["a"])?;
+    // For those that come later, too.
+    let c = Node::new("c", &nats)?;
+    let c = c.start()?;
+    wait_for_members(&c, &["c", "a"])
+}
+
 #[test]
 fn a_node_that_was_away_catches_up() -> Result<()> {
     let nats = NatsServer::start_jetstream()?;

@@ -112,3 +112,52 @@ where
         tracing::debug!(%error, "an admin connection failed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// Much more than is on the way at once.
+    const ANSWER: usize = 100_000;
+    const ON_THE_WAY: usize = 4_096;
+
+    fn router() -> Router {
+        Router::new().route("/", get(|| async { "x".repeat(ANSWER) }))
+    }
+
+    /// O10: whoever asks and reads nothing.
+    #[tokio::test(start_paused = true)]
+    async fn o10_who_reads_nothing_of_an_answer_loses_the_connection() {
+        let (mut client, server) = duplex(ON_THE_WAY);
+        let ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        client.write_all(ask).await.unwrap();
+        let began = Instant::now();
+        http(server, router(), None).await;
+        assert_eq!(began.elapsed().as_secs(), WRITE_TIMEOUT.as_secs());
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read.len(), ON_THE_WAY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_slowly_gets_all_of_an_answer() {
+        let (mut client, server) = duplex(ON_THE_WAY);
+        let serving = tokio::spawn(http(server, router(), None));
+        let ask = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(ask).await.unwrap();
+        let (mut read, mut piece) = (0, [0; ON_THE_WAY]);
+        loop {
+            sleep(WRITE_TIMEOUT - Duration::from_secs(1)).await;
+            match client.read(&mut piece).await.unwrap() {
+                0 => break,
+                more => read += more,
+            }
+        }
+        assert!(read > ANSWER, "{read}");
+        serving.await.unwrap();
+    }
+}

@@ -16,6 +16,7 @@ pub struct Health {
     nats_connected: AtomicUsize,
     nats_required: bool,
     draining: AtomicBool,
+    namesakes: AtomicUsize,
 }
 
 impl Health {
@@ -28,6 +29,7 @@ impl Health {
             nats_connected: AtomicUsize::new(0),
             nats_required: !ready_without_nats,
             draining: AtomicBool::new(false),
+            namesakes: AtomicUsize::new(0),
         }
     }
 
@@ -58,6 +60,17 @@ impl Health {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// So many other nodes on NATS have the name of this one.
+    pub fn set_namesakes(&self, count: usize) {
+        self.namesakes.store(count, Ordering::Relaxed);
+        self.metrics.namesakes(count);
+    }
+
+    /// How many other nodes on NATS have the name of this one.
+    pub fn namesakes(&self) -> usize {
+        self.namesakes.load(Ordering::Relaxed)
+    }
+
     /// The state right now.
     pub fn readiness(&self) -> Readiness {
         let running = self.running.load(Ordering::Relaxed);
@@ -77,6 +90,14 @@ impl Health {
                 "{connected} of {} shards are connected to NATS",
                 self.shards
             ));
+        }
+        match self.namesakes() {
+            0 => {}
+            // Calls go their way nevertheless.
+            1 => reasons.push("another node on NATS has the name of this one".to_owned()),
+            others => reasons.push(format!(
+                "{others} other nodes on NATS have the name of this one"
+            )),
         }
         Readiness {
             status: match (draining, ready) {
@@ -167,6 +188,20 @@ mod tests {
         assert!(health.readiness().is_ready());
         health.nats_down();
         assert!(!health.readiness().is_ready());
+    }
+
+    #[test]
+    fn a_node_of_the_same_name_is_said_and_no_reason_not_to_be_ready() {
+        let health = health(true);
+        health.shard_started();
+        health.shard_started();
+        health.set_namesakes(1);
+        let readiness = health.readiness();
+        assert!(readiness.is_ready());
+        assert_eq!(
+            readiness.reasons[1],
+            "another node on NATS has the name of this one"
+        );
     }
 
     #[test]

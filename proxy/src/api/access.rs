@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 use super::problem::{self, Refusal};
 use super::{Api, Operation, Problem, ROUTES, Record};
@@ -16,11 +17,10 @@ use crate::admin::Peer;
 use crate::config::{Client, Scope, Token};
 use crate::tls::Identity;
 
-/// Who may ask for what.
+/// Who may ask for what, as the configuration says it now.
 #[derive(Debug)]
 pub struct Access {
-    tokens: Vec<Token>,
-    clients: Vec<Client>,
+    known: watch::Sender<Known>,
 }
 
 /// Who asks, as in the audit log.
@@ -30,7 +30,24 @@ pub struct Caller(pub Arc<str>);
 impl Access {
     /// With these tokens and these clients; everybody may do everything when there are none of either.
     pub fn new(tokens: Vec<Token>, clients: Vec<Client>) -> Self {
-        Self { tokens, clients }
+        Self {
+            known: watch::Sender::new(Known { tokens, clients }),
+        }
+    }
+
+    /// These tokens and clients from now on. Requests that were let in go on; what only waits for something to happen
+    /// ends when whoever waits may not any more.
+    pub fn replace(&self, tokens: Vec<Token>, clients: Vec<Client>) {
+        let new = Known { tokens, clients };
+        let (tokens, clients) = (new.tokens.len(), new.clients.len());
+        let is_other = self.known.send_if_modified(|known| {
+            let is_other = *known != new;
+            *known = new;
+            is_other
+        });
+        if is_other {
+            tracing::info!(tokens, clients, "who may use the API has changed");
+        }
     }
 
     /// Who asks for `scope`. A token says who it is before the certificate of the connection does.
@@ -41,12 +58,66 @@ impl Access {
         &self,
         headers: &HeaderMap,
         method: &Method,
-        peer: Option<&Identity>,
+        peer: Option<&Peer>,
         scope: Scope,
-    ) -> Result<Caller, Problem> {
-        if self.tokens.is_empty() && self.clients.is_empty() {
-            return from_this_host(headers, method).map(|()| Caller("local".into()));
+    ) -> Result<(Caller, Grant), Problem> {
+        let shown = Shown::of(headers, peer);
+        let known = self.known.borrow();
+        match known.way(&shown) {
+            Way::ThisHost => from_this_host(headers, method)?,
+            Way::Certificate(_) => from_no_other_page(headers, method)?,
+            Way::Token(_) | Way::None => {}
         }
+        let caller = known.caller(&shown, scope)?;
+        drop(known);
+        let known = self.known.subscribe();
+        let grant = Grant {
+            known,
+            shown,
+            scope,
+        };
+        Ok((caller, grant))
+    }
+}
+
+/// That a request was let in, for as long as it would be.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    known: watch::Receiver<Known>,
+    shown: Shown,
+    scope: Scope,
+}
+
+impl Grant {
+    /// Returns once whoever asked would not be let in any more, with what they would be told.
+    pub(super) async fn revoked(mut self) -> Problem {
+        loop {
+            let now = self
+                .known
+                .borrow_and_update()
+                .caller(&self.shown, self.scope);
+            if let Err(problem) = now {
+                return problem;
+            }
+            if self.known.changed().await.is_err() {
+                // The server ends, and the request with it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// What a request shows of who sends it.
+#[derive(Clone, Debug)]
+struct Shown {
+    /// SHA-256 of a token.
+    token: Option<[u8; 32]>,
+    /// Whom the certificate of the connection names.
+    peer: Option<Arc<Identity>>,
+}
+
+impl Shown {
+    fn of(headers: &HeaderMap, peer: Option<&Peer>) -> Self {
         let shown = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
@@ -54,13 +125,47 @@ impl Access {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        match (token, peer) {
-            (Some(token), _) if !self.tokens.is_empty() => self.by_token(token, scope),
-            (_, Some(peer)) => {
-                from_no_other_page(headers, method)?;
-                self.by_certificate(peer, scope)
-            }
-            _ => Err(unauthorized(
+        Self {
+            token: token.map(|token| Sha256::digest(token).into()),
+            peer: peer.map(|Peer(identity)| identity.clone()),
+        }
+    }
+}
+
+/// How it is told who asks.
+enum Way<'s> {
+    /// Not at all: everybody on this host may.
+    ThisHost,
+    Token(&'s [u8; 32]),
+    Certificate(&'s Identity),
+    /// They show nothing of what is known.
+    None,
+}
+
+#[derive(Debug, PartialEq)]
+struct Known {
+    tokens: Vec<Token>,
+    clients: Vec<Client>,
+}
+
+impl Known {
+    fn way<'s>(&self, shown: &'s Shown) -> Way<'s> {
+        if self.tokens.is_empty() && self.clients.is_empty() {
+            return Way::ThisHost;
+        }
+        match (&shown.token, &shown.peer) {
+            (Some(token), _) if !self.tokens.is_empty() => Way::Token(token),
+            (_, Some(peer)) => Way::Certificate(peer),
+            _ => Way::None,
+        }
+    }
+
+    fn caller(&self, shown: &Shown, scope: Scope) -> Result<Caller, Problem> {
+        match self.way(shown) {
+            Way::ThisHost => Ok(Caller("local".into())),
+            Way::Token(sha256) => self.by_token(sha256, scope),
+            Way::Certificate(peer) => self.by_certificate(peer, scope),
+            Way::None => Err(unauthorized(
                 match (self.tokens.len(), self.clients.len()) {
                     (_, 0) => "a header `Authorization: Bearer TOKEN` is needed",
                     (0, _) => "a client certificate is needed",
@@ -70,8 +175,7 @@ impl Access {
         }
     }
 
-    fn by_token(&self, token: &str, scope: Scope) -> Result<Caller, Problem> {
-        let sha256 = Sha256::digest(token);
+    fn by_token(&self, sha256: &[u8; 32], scope: Scope) -> Result<Caller, Problem> {
         // All of them are compared, whichever it is.
         let mut known = None;
         for candidate in &self.tokens {
@@ -209,13 +313,13 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     };
     let what = format!("{} {}", request.method(), request.uri().path());
     let peer = request.extensions().get::<Peer>();
-    let peer = peer.map(|Peer(identity)| &**identity);
     match api
         .access
         .admit(request.headers(), request.method(), peer, operation.scope)
     {
-        Ok(caller) => {
+        Ok((caller, grant)) => {
             request.extensions_mut().insert(caller.clone());
+            request.extensions_mut().insert(grant);
             let response = next.run(request).await;
             if let Some(record) = record(&caller, what, &response, operation.scope) {
                 api.audit.add(record);

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Api;
+use super::access::Grant;
 
 /// How often something is sent when nothing happens, so that both ends see that the other is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// GET /events: `audit` for every change and refusal, `revision` when other versions of tables count.
+/// GET /events: `audit` for every change and refusal, `revision` when other versions of tables count. Ends when
+/// whoever follows may not any more.
 pub(super) async fn events(
     State(api): State<Api>,
+    grant: Grant,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let feeds = (api.audit.follow(), api.tables.revisions());
     let events = stream::unfold(feeds, |(mut audit, mut revisions)| async move {
@@ -41,5 +44,6 @@ pub(super) async fn events(
             }
         }
     });
+    let events = events.take_until(grant.revoked());
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use sigbox_contracts::Slug;
 use sigbox_tables::Kind;
 
+use super::access::Grant;
 use super::{Caller, Problem};
 
 /// The longest a request may wait for something to happen.
@@ -48,6 +49,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| Problem::internal("an operation without a scope"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Grant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let grant = parts.extensions.get::<Self>().cloned();
+        grant.ok_or_else(|| Problem::internal("an operation without a scope"))
     }
 }
 

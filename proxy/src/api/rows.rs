@@ -17,11 +17,11 @@ use tokio::sync::{Semaphore, mpsc};
 use super::query::{self, Key, Query, TableName};
 use super::tables::{PushQuery, asked, document, finish, settled, tagged};
 use super::{Api, Caller, Problem, conditional};
-use crate::background;
-use crate::tables::{ChangeError, Compiled, etag_of};
+use crate::background::{self, Died};
+use crate::tables::{ChangeError, Compiled, RowChange, etag_of};
 
 /// The most rows in one answer that is not a stream.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// Bytes of rows that are written at once.
 const PIECE: usize = 64 * 1024;
@@ -277,24 +277,27 @@ pub(super) struct Diff {
     to: u64,
     rows: Counts,
     /// In the order of keys.
-    changes: Vec<Change>,
+    changes: Vec<RowChange>,
     /// Whether there are more.
     truncated: bool,
 }
 
-/// One row that is different.
-#[derive(Serialize)]
-struct Change {
-    /// `added`, `removed` or `changed`.
-    change: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<Fields>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<Fields>,
-}
-
 /// Each loads two whole versions, and goes on when the one who asked has gone.
 static DIFFS: Semaphore = Semaphore::const_new(2);
+
+/// Does `work`, which is about so many `rows`, in the background while there are less than two others.
+async fn in_turn<T: Send + 'static>(
+    rows: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Died> {
+    // Whoever went away while waiting costs nothing.
+    let turn = DIFFS.acquire().await.ok();
+    background::run(rows, move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+}
 
 /// GET /tables/{table}/diff
 pub(super) async fn diff(
@@ -303,14 +306,11 @@ pub(super) async fn diff(
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<Diff>, Problem> {
     let tables = api.tables.clone();
-    // Whoever went away while waiting costs nothing.
-    let turn = DIFFS.acquire().await.ok();
     let rows = tables
         .tables()
         .manifest
         .rows(&[(name.clone(), query.from), (name.clone(), query.to)]);
-    let done = background::run(rows, move || {
-        let _turn = turn;
+    let done = in_turn(rows, move || {
         let (old, new) = (
             tables.version(&name, query.from)?,
             tables.version(&name, query.to)?,
@@ -323,19 +323,7 @@ pub(super) async fn diff(
 }
 
 fn compare(table: String, query: &DiffQuery, old: &Table, new: &Table, limit: usize) -> Diff {
-    let changes = diff::changes(old, new).take(limit).map(|change| {
-        let (change, before, after) = match change {
-            diff::Change::Added(row) => ("added", None, Some(row)),
-            diff::Change::Removed(row) => ("removed", Some(row), None),
-            diff::Change::Changed(before, after) => ("changed", Some(before), Some(after)),
-        };
-        Change {
-            change,
-            before: before.map(|row| row.fields()),
-            after: after.map(|row| row.fields()),
-        }
-    });
-    let changes: Vec<_> = changes.collect();
+    let changes = RowChange::first(Some(old), new, limit);
     let rows = diff::count(Some(old), new);
     Diff {
         truncated: rows.added + rows.removed + rows.changed > changes.len() as u64,
@@ -344,5 +332,56 @@ fn compare(table: String, query: &DiffQuery, old: &Table, new: &Table, limit: us
         to: query.to,
         rows,
         changes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Work that says when it begins, and lasts until it is told to end.
+    fn work(name: u8, began: &Sender<u8>, end: Receiver<()>) -> impl FnOnce() -> u8 + use<> {
+        let began = began.clone();
+        move || {
+            began.send(name).unwrap();
+            // Told so, or everybody who could is gone.
+            let _ = end.recv();
+            name
+        }
+    }
+
+    #[tokio::test]
+    async fn two_versions_are_compared_at_a_time_and_whoever_has_gone_counts() {
+        let (began, begins) = channel();
+        let ([end1, end2, end3], [ended1, ended2, ended3]): ([_; 3], [_; 3]) = {
+            let [(a, b), (c, d), (e, f)] = [channel(), channel(), channel()];
+            ([a, c, e], [b, d, f])
+        };
+        {
+            let mut first = pin!(in_turn(0, work(1, &began, ended1)));
+            assert!(first.as_mut().now_or_never().is_none());
+            assert_eq!(begins.recv(), Ok(1));
+            // Whoever asked for this one goes away.
+        }
+        let mut second = pin!(in_turn(0, work(2, &began, ended2)));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(begins.recv(), Ok(2));
+        assert_eq!(DIFFS.available_permits(), 0);
+        let mut third = pin!(in_turn(0, work(3, &began, ended3)));
+        assert!(third.as_mut().now_or_never().is_none());
+        // It waits, and has no thread that could begin anything.
+        assert_eq!(DIFFS.available_permits(), 0);
+        end3.send(()).unwrap();
+        end1.send(()).unwrap();
+        assert_eq!(third.await, Ok(3));
+        assert_eq!(begins.recv(), Ok(3));
+        end2.send(()).unwrap();
+        assert_eq!(second.await, Ok(2));
+        assert!(begins.try_recv().is_err());
     }
 }

@@ -12,6 +12,7 @@ use sigbox_tables::replicated::{Applied, Role};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::access::Grant;
 use super::query::{self, Query};
 use super::{Api, Caller, Problem, Record};
 use crate::tables::{Unrouted, etag_of, now_ms};
@@ -34,6 +35,8 @@ pub(super) struct Members {
     revision: u64,
     /// Whether tables are shared at all.
     replicated: bool,
+    /// How many other nodes on NATS have the name of this one.
+    namesakes: usize,
     members: Vec<Member>,
 }
 
@@ -64,6 +67,7 @@ pub(super) fn members(api: &Api) -> Members {
     Members {
         revision,
         replicated: api.tables.replica().is_some(),
+        namesakes: api.health.namesakes(),
         members,
     }
 }
@@ -98,12 +102,17 @@ struct Status {
 pub(super) async fn status(
     State(api): State<Api>,
     Query(query): Query<StatusQuery>,
+    grant: Grant,
 ) -> Result<Response, Problem> {
     let wait = query::wait(query.wait.as_deref())?.unwrap_or(Duration::ZERO);
     if let Some(wanted) = query.min_version {
         let mut revisions = api.tables.revisions();
-        let reached = timeout(wait, revisions.wait_for(|revision| *revision >= wanted)).await;
-        if !matches!(reached, Ok(Ok(_))) {
+        let wanted_revision = revisions.wait_for(|revision| *revision >= wanted);
+        let reached = tokio::select! {
+            reached = timeout(wait, wanted_revision) => matches!(reached, Ok(Ok(_))),
+            problem = grant.revoked() => return Err(problem),
+        };
+        if !reached {
             let now = api.tables.tables().manifest.revision;
             let title = "Not yet";
             let detail = format!("the node runs with revision {now}, not {wanted}");

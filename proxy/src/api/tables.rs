@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::pin::pin;
 
 use axum::Json;
 use axum::body::Body;
@@ -12,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use sigbox_tables::{Entry, Format, Kind, Manifest, Patch, Version};
 use tokio::time::{Instant, timeout_at};
 
+use super::access::Grant;
 use super::query::{self, Query, TableName, VersionNumber};
 use super::upload::{self, Encoding};
-use super::{Api, Caller, Problem, Record, conditional};
+use super::{Api, Caller, Problem, Record, conditional, rows};
 use crate::background;
 use crate::tables::{Asked, Change, ChangeError, Changed, Precondition, Pushed, etag_of};
 
@@ -82,11 +84,13 @@ pub(super) async fn one(
     State(api): State<Api>,
     TableName(name): TableName,
     Query(watch): Query<Watch>,
+    grant: Grant,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wait = query::wait(watch.watch.as_deref())?.unwrap_or_default();
     let deadline = Instant::now() + wait;
     let mut revisions = api.tables.revisions();
+    let mut revoked = pin!(grant.revoked());
     loop {
         revisions.mark_unchanged();
         let tables = api.tables.tables();
@@ -97,7 +101,11 @@ pub(super) async fn one(
             return Ok(tagged(etag.as_deref(), body.into_response()));
         }
         // It is the one they have: until it is another one, or they have waited long enough.
-        if !matches!(timeout_at(deadline, revisions.changed()).await, Ok(Ok(()))) {
+        let changed = tokio::select! {
+            changed = timeout_at(deadline, revisions.changed()) => changed,
+            problem = &mut revoked => return Err(problem),
+        };
+        if !matches!(changed, Ok(Ok(()))) {
             return Ok(tagged(
                 etag.as_deref(),
                 StatusCode::NOT_MODIFIED.into_response(),
@@ -121,6 +129,8 @@ pub(super) struct PushQuery {
     activate: bool,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    changes: usize,
     comment: Option<String>,
 }
 
@@ -231,6 +241,7 @@ pub(super) fn asked(
         precondition,
         activate: query.activate,
         dry_run: query.dry_run,
+        changes: query.changes.min(rows::MOST),
         by: Some(caller.0.to_string()),
         comment,
     })

@@ -154,7 +154,7 @@ pub(super) async fn aside(config: &Config, purpose: &str) -> Result<Client, Stri
 
 /// Short at first, because every call falls back meanwhile; then longer, and never the same for all
 /// proxies of a server that comes back.
-fn pause(attempt: usize) -> Duration {
+pub(super) fn pause(attempt: usize) -> Duration {
     if attempt <= 1 {
         return Duration::ZERO;
     }

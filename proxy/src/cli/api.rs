@@ -1,6 +1,6 @@
 //! Asking a running node over its HTTP API.
 
-use std::io::Read;
+use std::io::{self, Read, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -116,6 +116,28 @@ impl Node {
         self.send(Method::GET, path, &[], SendBody::none())?.read()
     }
 
+    /// Prints the node's answer as it comes, however long it is. Whoever reads only the first of it has read enough.
+    pub(super) fn copy(&self, path: &str) -> Result<()> {
+        let mut answer = self.send(Method::GET, path, &[], SendBody::none())?;
+        if !answer.response.status().is_success() {
+            return answer.text().map(drop);
+        }
+        let mut from = answer.response.body_mut().as_reader();
+        let mut piece = vec![0; 1 << 16];
+        let mut to = io::stdout().lock();
+        loop {
+            let read = from.read(&mut piece);
+            let written = match read.context("the node's answer ended early")? {
+                0 => return to.flush().or_else(unread),
+                read => to.write_all(&piece[..read]),
+            };
+            match written {
+                Ok(()) => {}
+                Err(error) => return unread(error),
+            }
+        }
+    }
+
     /// The node's answer to a document, as it is.
     pub(super) fn answer(&self, method: Method, path: &str, document: &str) -> Result<String> {
         let mut text = document.as_bytes();
@@ -169,6 +191,14 @@ impl Answer {
             Ok(problem) => bail!(in_words(&problem)),
             Err(_) => Err(anyhow!("the node answered {status}: {}", text.trim())),
         }
+    }
+}
+
+/// Nobody reads on: that is no failure.
+fn unread(error: io::Error) -> Result<()> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error).context("the answer cannot be printed"),
     }
 }
 

@@ -1,13 +1,17 @@
 //! `sigbox check`: everything that is wrong with a file, or what would run.
 
+mod data_folder;
+
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use sigbox_core::{GatewaySet, Redirects, Role, Rule};
+use sigbox_core::{GatewaySet, Redirects, Role, Rule, Schedule};
 
+use self::data_folder::DataFolder;
 use super::exit;
-use crate::config::{Admin, Config, Events};
+use crate::config::{Admin, Config, Events, Named, Scope};
 use crate::describe;
 use crate::phone::terminal::show;
 use crate::tables::Store;
@@ -24,8 +28,15 @@ pub(super) fn check(path: &Path) -> ExitCode {
             if !config.warnings.is_empty() {
                 eprintln!("{}\n", config.warnings);
             }
+            let data = config.data_dir.as_deref().map(DataFolder::look);
             // Whoever reads only the first lines of it has read enough.
-            let _ = show(&(summary(&config) + "\n"));
+            let _ = show(&(summary(&config, data.as_ref()) + "\n"));
+            if let (Some(dir), Some(DataFolder::Unusable(error))) = (&config.data_dir, data) {
+                let dir = dir.display();
+                eprintln!(
+                    "\nwarning: `data.dir` {dir}: this user cannot write there: {error}\n  = help: as this user the node would not start; check as the one it runs as"
+                );
+            }
             ExitCode::SUCCESS
         }
         Err(report) => {
@@ -36,7 +47,7 @@ pub(super) fn check(path: &Path) -> ExitCode {
 }
 
 /// What would run with this configuration, for a person.
-fn summary(config: &Config) -> String {
+fn summary(config: &Config, data: Option<&DataFolder>) -> String {
     let settings = &config.settings;
     let decision = &settings.decision;
     let listen = join(config.listen.iter().map(|listen| match &listen.advertise {
@@ -94,9 +105,32 @@ fn summary(config: &Config) -> String {
     }
     line("events", &events(config.events));
     line("admin", &admin(&config.admin));
+    for token in &config.admin.tokens {
+        line("token", &allowed(&token.name, &token.scopes));
+    }
+    for client in &config.admin.clients {
+        let known_by = match &client.names {
+            Named::Dns(name) => format!("DNS {name}"),
+            Named::Uri(uri) => format!("URI {uri}"),
+            Named::CommonName(name) => format!("CN {name}"),
+        };
+        let name = format!("{} ({known_by})", client.name);
+        line("client", &allowed(&name, &client.scopes));
+    }
+    line(
+        "data",
+        &match (&config.data_dir, data) {
+            (Some(dir), Some(data)) => format!("{} ({data})", dir.display()),
+            (Some(dir), None) => dir.display().to_string(),
+            (None, _) => "none: pushed tables and the audit log are gone when it stops".to_owned(),
+        },
+    );
     line("shards", &config.runtime.shards.to_string());
     for set in settings.gateways.iter() {
         line("gateways", &gateways(set));
+    }
+    for hours in &config.schedules {
+        line("schedule", &schedule(hours, unix_seconds()));
     }
     for limit in &settings.rate_limits.all {
         line("limit", &describe::limit(limit));
@@ -116,8 +150,17 @@ fn summary(config: &Config) -> String {
 }
 
 fn admin(admin: &Admin) -> String {
+    let who = match (admin.tokens.len(), admin.clients.len()) {
+        (0, 0) => "everybody who reaches it may use it".to_owned(),
+        (0, clients) => counted(clients, "client"),
+        (tokens, 0) => counted(tokens, "token"),
+        (tokens, clients) => {
+            let (tokens, clients) = (counted(tokens, "token"), counted(clients, "client"));
+            format!("{tokens}, {clients}")
+        }
+    };
     let Some(files) = &admin.tls else {
-        return format!("http://{}", admin.listen);
+        return format!("http://{}; {who}", admin.listen);
     };
     let auth = files.clients.as_ref().map(|clients| clients.auth);
     let clients = match auth {
@@ -125,7 +168,46 @@ fn admin(admin: &Admin) -> String {
         Some(ClientAuth::Required) => "; clients must have a certificate",
         Some(ClientAuth::Optional) => "; clients may have a certificate",
     };
-    format!("https://{}{clients}", admin.listen)
+    format!("https://{}{clients}; {who}", admin.listen)
+}
+
+fn allowed(name: &str, scopes: &[Scope]) -> String {
+    match scopes {
+        [] => format!("{name}: nothing but health and metrics"),
+        scopes => format!("{name}: {}", join(scopes.iter().map(|scope| scope.label()))),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or_default()
+}
+
+fn schedule(schedule: &Schedule, now: i64) -> String {
+    let parts = [
+        (schedule.weekly.len(), "weekly span"),
+        (schedule.dates.len(), "date"),
+        (schedule.holidays.len(), "holiday"),
+        (schedule.exceptions.len(), "exception"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let state = match schedule.is_open(now) {
+        true => "open now",
+        false => "closed now",
+    };
+    format!(
+        "{}: {}, {}; {state}",
+        schedule.name,
+        schedule.zone.iana_name().unwrap_or("UTC"),
+        join(parts.map(|(count, what)| counted(count, what)))
+    )
 }
 
 fn gateways(set: &GatewaySet) -> String {
@@ -192,6 +274,21 @@ mod tests {
             ask = "invite"
             [runtime]
             shards = 2
+            [data]
+            dir = "/var/lib/sigbox"
+            [[admin.token]]
+            name = "ops"
+            sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+            scopes = ["read", "tables"]
+            [[admin.token]]
+            name = "prometheus"
+            sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
+            scopes = []
+            [[schedule]]
+            name = "office"
+            time_zone = "Europe/Berlin"
+            weekly = ["mon-fri 00:00-24:00", "sat,sun 00:00-24:00"]
+            holidays = { "Christmas 1999" = "1999-12-25" }
             [[rule]]
             name = "scanners"
             header = { "User-Agent" = "re:^friendly" }
@@ -209,7 +306,7 @@ mod tests {
         "#;
         let config = Config::parse(Path::new("sigbox.toml"), text).unwrap();
         assert_eq!(
-            summary(&config),
+            summary(&config, Some(&DataFolder::Writable)),
             "\
 sigbox.toml is fine; this would run:
   node      edge-1
@@ -218,8 +315,12 @@ sigbox.toml is fine; this would run:
   queries   sigbox.v1.query.default.<class> for invite
   deciders  have 200 ms, with extensions at most 10000 ms; asked up to 3 times
   events    cancelled
-  admin     http://127.0.0.1:9090
+  admin     http://127.0.0.1:9090; 2 tokens
+  token     ops: read, tables
+  token     prometheus: nothing but health and metrics
+  data      /var/lib/sigbox (can be written)
   shards    2
+  schedule  office: Europe/Berlin, 2 weekly spans, 1 holiday; open now
   rule      scanners: source 192.0.2.0/24 or 198.51.100.7/32, User-Agent /^friendly/ -> reject with 403
   rule      rule-2: user 0800* -> ask free for 50 ms
   fallback  fallback-1: always -> route to sip:192.0.2.9:5060"

@@ -10,7 +10,12 @@ use crate::phone::terminal::show;
 
 /// Prints what a command found, or why it did not. 0 or 1.
 pub(super) fn outcome(result: Result<String>) -> ExitCode {
-    match result.and_then(|text| line(&text)) {
+    done(result.and_then(|text| line(&text)))
+}
+
+/// Says why a command that has printed by itself did not do it. 0 or 1.
+pub(super) fn done(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

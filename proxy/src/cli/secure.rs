@@ -3,8 +3,7 @@
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use rustls::sign::CertifiedKey;
+use anyhow::{Result, bail};
 use rustls::{AlertDescription, CertificateError, Error};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
@@ -66,8 +65,7 @@ fn owned(der: &[u8]) -> Certificate<'static> {
 fn shown(cert: &Path, key: &Path) -> Result<ClientCert> {
     let chain = tls::certificates(Part::Cert, cert)?;
     // The HTTP client takes for granted that both belong together.
-    let whole = CertifiedKey::from_der(chain.clone(), tls::key(key)?, &tls::provider());
-    whole.with_context(|| format!("{} and {}", cert.display(), key.display()))?;
+    tls::certified(chain.clone(), cert, key)?;
     let key = PrivateKey::from_pem(&std::fs::read(key)?)?;
     let chain: Vec<_> = chain.iter().map(|der| owned(der)).collect();
     Ok(ClientCert::new_with_certs(&chain, key))

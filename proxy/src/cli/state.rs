@@ -1,6 +1,7 @@
 //! `sigbox nodes`, `gateways`, `limits` and `bans`: how a running node is.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -53,12 +54,22 @@ pub(super) struct Bans {
     /// Take nothing from this address or network
     #[arg(long, value_name = "SOURCE", conflicts_with = "release")]
     add: Option<String>,
-    /// For how long
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "add")]
-    seconds: u64,
+    /// For how long: 10m, 1h 30m, or seconds
+    #[arg(
+        long = "for",
+        alias = "seconds",
+        value_name = "TIME",
+        value_parser = span,
+        default_value = "1h",
+        requires = "add"
+    )]
+    span: Duration,
     /// Why
     #[arg(long, value_name = "TEXT", default_value = "", requires = "add")]
     reason: String,
+    /// Even if it is protected: loopback, gateways, `limits.never_ban`
+    #[arg(long, requires = "add")]
+    force: bool,
     /// Take from this source again
     #[arg(long, value_name = "SOURCE")]
     release: Option<String>,
@@ -67,6 +78,18 @@ pub(super) struct Bans {
     json: bool,
     #[command(flatten)]
     node: Node,
+}
+
+/// Text as people write it, or seconds.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string())?,
+    };
+    match span.as_secs() {
+        0 => Err("at least a second".to_owned()),
+        _ => Ok(span),
+    }
 }
 
 pub(super) fn text(value: &Value) -> String {
@@ -100,7 +123,15 @@ pub(super) fn nodes(args: &Nodes) -> ExitCode {
         }
         let heads = ["NAME", "ROLE", "REVISION", "CURRENT", "ERROR"];
         let fields = ["name", "role", "revision", "current", "error"];
-        Ok(listed(&answer["members"], &heads, &fields))
+        let mut shown = listed(&answer["members"], &heads, &fields);
+        if let Some(others) = answer["namesakes"].as_u64().filter(|others| *others > 0) {
+            let name = text(&answer["members"][0]["name"]);
+            shown += &format!(
+                "\nwarning: {} nodes on this NATS are called {name}",
+                others + 1
+            );
+        }
+        Ok(shown)
     };
     print::outcome(list())
 }
@@ -171,7 +202,12 @@ pub(super) fn bans(args: &Bans) -> ExitCode {
 fn bans_of(args: &Bans) -> Result<String> {
     let node = &args.node;
     if let Some(source) = &args.add {
-        let wanted = json!({ "source": source, "seconds": args.seconds, "reason": args.reason });
+        let wanted = json!({
+            "source": source,
+            "seconds": args.span.as_secs(),
+            "reason": args.reason,
+            "force": args.force,
+        });
         let ban: Value = node.ask(Method::POST, "/api/v1/bans", &wanted)?;
         return Ok(format!(
             "{} is banned for {} s",
@@ -197,4 +233,19 @@ fn bans_of(args: &Bans) -> Result<String> {
         &heads,
         &["source", "seconds_left", "by", "reason"],
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_with_its_units_or_in_seconds() {
+        for (text, seconds) in [("600", 600), ("10m", 600), ("1h 30m", 5400), ("90s", 90)] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["", "0", "0s", "10 minuets", "-5", "500ms"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `sigbox push`, `tables`, `diff`, `rollback` and `lookup`.
+//! `sigbox push`, `tables`, `diff` and `lookup`.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
@@ -7,12 +7,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sigbox_tables::{Format, Kind};
-use ureq::http::Method;
 
 use super::api::Node;
-use super::print;
+use super::{print, release};
 
 /// Push a table to the nodes, see what changes, and make it count
 #[derive(Debug, clap::Args)]
@@ -39,6 +38,9 @@ pub(super) struct Push {
     /// Only see what would change
     #[arg(long)]
     dry_run: bool,
+    /// The most rows of the difference that are shown
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
     #[command(flatten)]
     node: Node,
 }
@@ -67,20 +69,6 @@ pub(super) struct Diff {
     /// The most rows that are shown
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    #[command(flatten)]
-    node: Node,
-}
-
-/// Make an older version of a table count again
-#[derive(Debug, clap::Args)]
-pub(super) struct Rollback {
-    /// The table
-    table: String,
-    /// The version [default: the newest that is older than the one that counts]
-    version: Option<u64>,
-    /// Do it without asking
-    #[arg(short, long)]
-    yes: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -127,7 +115,7 @@ fn pushed(args: &Push) -> Result<String> {
     }
     let mut path = format!("/api/v1/tables/{}?activate={}", args.table, args.yes);
     if args.dry_run {
-        path += "&dry_run=true";
+        path += &format!("&dry_run=true&changes={}", args.limit);
     }
     if let Some(kind) = args.kind {
         path += &format!("&kind={kind}");
@@ -151,6 +139,15 @@ fn pushed(args: &Push) -> Result<String> {
     )?;
     let mut text = in_words(&changed);
     let warnings = warnings(&changed);
+    if args.dry_run {
+        let counts = ["added", "removed", "changed"].map(|count| changed["rows"][count].as_u64());
+        let shown = changed["changes"].as_array().map_or(0, Vec::len) as u64;
+        text += &rows_of(&changed["changes"]);
+        if shown < counts.into_iter().flatten().sum::<u64>() {
+            text += "\n…";
+        }
+        return Ok(text + &warnings);
+    }
     let Some(version) = changed["version"]
         .as_u64()
         .filter(|_| changed["state"] == "stored")
@@ -160,17 +157,14 @@ fn pushed(args: &Push) -> Result<String> {
     if !asks {
         text += &warnings;
         text += &format!(
-            "\nto make it count: POST /api/v1/tables/{}/versions/{version}/activate, or a release",
+            "\nto make it count: sigbox activate {0} {version}, or with others: sigbox release {0}={version} …",
             args.table
         );
         return Ok(text);
     }
     if let Some(previous) = changed["previous"].as_u64() {
-        let path = format!(
-            "/api/v1/tables/{}/diff?from={previous}&to={version}&limit=20",
-            args.table
-        );
-        text += &format!("\n{}", different(&args.node.get(&path)?));
+        let difference = difference(&args.node, &args.table, previous, version, args.limit)?;
+        text += &format!("\n{difference}");
     }
     // Right above the question, whatever is different.
     print::line(&(text + &warnings))?;
@@ -183,16 +177,15 @@ fn pushed(args: &Push) -> Result<String> {
         return Ok(format!("version {version} is kept and does not count"));
     }
     // What was said before needs no saying again.
-    Ok(in_words(&activated(&args.node, &args.table, version)?))
-}
-
-fn activated(node: &Node, table: &str, version: u64) -> Result<Value> {
-    let path = format!("/api/v1/tables/{table}/versions/{version}/activate");
-    node.ask(Method::POST, &path, &json!({}))
+    Ok(in_words(&release::activated(
+        &args.node,
+        &args.table,
+        version,
+    )?))
 }
 
 /// What came of a change.
-fn in_words(changed: &Value) -> String {
+pub(super) fn in_words(changed: &Value) -> String {
     let rows = &changed["rows"];
     let state = match changed["state"].as_str().unwrap_or_default() {
         "active" => "counts from now on",
@@ -214,7 +207,7 @@ fn in_words(changed: &Value) -> String {
 }
 
 /// What is odd about it, a line for each.
-fn warnings(changed: &Value) -> String {
+pub(super) fn warnings(changed: &Value) -> String {
     let warnings = changed["warnings"].as_array().into_iter().flatten();
     warnings
         .map(|warning| format!("\nwarning: {}", warning.as_str().unwrap_or_default()))
@@ -371,6 +364,17 @@ fn compared(args: &Diff) -> Result<String> {
         node,
         ..
     } = args;
+    difference(node, table, *from, to, *limit)
+}
+
+/// What is different between two versions, at most `limit` rows of it.
+pub(super) fn difference(
+    node: &Node,
+    table: &str,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<String> {
     let path = format!("/api/v1/tables/{table}/diff?from={from}&to={to}&limit={limit}");
     Ok(different(&node.get(&path)?))
 }
@@ -382,56 +386,30 @@ fn active(node: &Node, table: &str) -> Result<u64> {
         .with_context(|| format!("no version of {table} counts"))
 }
 
-fn different(diff: &Value) -> String {
-    let rows = &diff["rows"];
-    let mut text = format!(
-        "version {} to {}: {} added, {} removed, {} changed",
-        diff["from"], diff["to"], rows["added"], rows["removed"], rows["changed"]
-    );
-    for change in diff["changes"].as_array().into_iter().flatten() {
+/// Each row that is different, as it was and as it is, on lines of their own.
+fn rows_of(changes: &Value) -> String {
+    let mut text = String::new();
+    for change in changes.as_array().into_iter().flatten() {
         for (sign, row) in [('-', &change["before"]), ('+', &change["after"])] {
             if !row.is_null() {
                 text += &format!("\n{sign} {row}");
             }
         }
     }
+    text
+}
+
+fn different(diff: &Value) -> String {
+    let rows = &diff["rows"];
+    let mut text = format!(
+        "version {} to {}: {} added, {} removed, {} changed",
+        diff["from"], diff["to"], rows["added"], rows["removed"], rows["changed"]
+    );
+    text += &rows_of(&diff["changes"]);
     if diff["truncated"] == true {
         text += "\n…";
     }
     text
-}
-
-pub(super) fn rollback(args: &Rollback) -> ExitCode {
-    print::outcome(rolled_back(args))
-}
-
-fn rolled_back(args: &Rollback) -> Result<String> {
-    let path = format!("/api/v1/tables/{}/versions", args.table);
-    let entry: Value = args.node.get(&path)?;
-    let active = entry["active"].as_u64();
-    let counted = entry["counted"]
-        .as_array()
-        .and_then(|counted| counted.last());
-    let Some(version) = args.version.or(counted.and_then(Value::as_u64)) else {
-        bail!("no other version of {} has counted yet", args.table);
-    };
-    if !args.yes {
-        if !io::stdin().is_terminal() {
-            bail!("nobody is there to be asked: say --yes");
-        }
-        if let Some(active) = active {
-            let path = format!(
-                "/api/v1/tables/{}/diff?from={active}&to={version}&limit=20",
-                args.table
-            );
-            print::line(&different(&args.node.get(&path)?))?;
-        }
-        if !print::agreed(&format!("Make version {version} count?"))? {
-            return Ok("nothing was changed".to_owned());
-        }
-    }
-    let changed = activated(&args.node, &args.table, version)?;
-    Ok(in_words(&changed) + &warnings(&changed))
 }
 
 pub(super) fn lookup(args: &Lookup) -> ExitCode {

@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use toml::de::DeValue;
 
 use super::diagnostic::Diagnostic;
+use super::folder::Folder;
 use super::listen::host_name;
 use super::reader::Section;
 use super::value::Value;
 use super::{Admin, Client, Named, Scope, Token};
 
-pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
+pub(super) fn read(section: &Section<'_>, folder: Folder<'_>) -> Option<Admin> {
     let tokens = entries(section, "token", "admin.token", token);
     let clients = entries(section, "client", "admin.client", client);
     refuse_namesakes(section);
-    let tls = tls::read(section);
+    let tls = tls::read(section, folder);
     let listen = section.read("listen", |value| {
         let help = "such as \"127.0.0.1:9090\"; port 0 lets the system choose";
         let address: SocketAddr = value.parsed("an address and a port", Some(help), |text| {
@@ -26,8 +27,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
         if address.ip().is_loopback() {
             return Some(address);
         }
-        let has = |key| section.value(key).is_some();
-        if !has("token") && !has("client") {
+        let has_tokens = listed(section, "token").is_some();
+        if !has_tokens && listed(section, "client").is_none() {
             let help = "say who may ask, with a token that `sigbox token` makes:\n\n    [[admin.token]]\n    name = \"ops\"\n    sha256 = \"…\"\n    scopes = [\"read\", \"tables\"]\n\nor reach it through a tunnel";
             return value.fault(
                 "`admin.listen` must be a loopback address when nobody has to say who they are".to_owned(),
@@ -35,7 +36,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Admin> {
                 Some(help.to_owned()),
             );
         }
-        if has("token") && !has("tls") {
+        if has_tokens && section.value("tls").is_none() {
             let message = "`admin.listen` is not a loopback address, and there is no `admin.tls`";
             let help = "serve it over TLS:\n\n    [admin]\n    tls = { cert = \"/etc/sigbox/admin.pem\", key = \"/etc/sigbox/admin.key\" }\n\nor reach it through a tunnel";
             section.faults.push(
@@ -66,6 +67,11 @@ fn entries<T>(
     let tables = tables(section, key, name);
     let tables = tables.iter().inspect(|table| table.refuse_unknown(&[]));
     tables.filter_map(read).collect()
+}
+
+/// What the file says for a list; an empty one is as good as none.
+fn listed<'a>(section: &Section<'a>, key: &str) -> Option<Value<'a>> {
+    section.value(key).filter(|value| !value.is_empty_list())
 }
 
 fn tables<'a>(section: &Section<'a>, key: &str, name: &'static str) -> Vec<Section<'a>> {

@@ -8,6 +8,7 @@ use sigbox_tables::Manifest;
 use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Report, Severity};
+use super::folder::Folder;
 use super::keys::TABLES;
 use super::reader::{Faults, Section};
 use super::{
@@ -118,8 +119,9 @@ fn whole(
             .collect(),
     };
     let exchange = sections::exchange(&decision);
-    let nats = nats::read(&bus, &breaker);
-    let admin = admin::read(&admin);
+    let folder = Folder::of(path);
+    let nats = nats::read(&bus, &breaker, folder);
+    let admin = admin::read(&admin, folder);
     let log = sections::log(&log);
     let events = sections::events(&events);
     let mut settings = Settings {
@@ -184,7 +186,7 @@ fn whole(
         exchange,
         schedules,
         admin: admin?,
-        data_dir: sections::data_dir(&data),
+        data_dir: sections::data_dir(&data, folder),
         tables: sections::tables(&tables),
         log,
         events,

@@ -98,7 +98,7 @@ macro_rules! keys {
 keys! {
     "" {
         fixed "node" Text("a slug: `a-z`, `0-9`, `_`, `-`") = "",
-            "Name of this node in events, metrics and NATS inboxes. Default: the host name, made a slug.";
+            "Name of this node in events, metrics and NATS inboxes, which no other one may have. Default: the host name, made a slug.";
     }
     "sip" {
         fixed "listen" Text("`\"udp:ADDRESS:PORT\"` or `{ address, advertise }`, one or a list") = "",
@@ -215,23 +215,23 @@ keys! {
             "Whether there is a connection without a client's certificate; needs `client_ca`.";
     }
     "admin.token" {
-        fixed "name" Text("text") = "",
+        live "name" Text("text") = "",
             "Who has the token, as in the audit log. Required.";
-        fixed "sha256" Text("64 hexadecimal digits") = "",
+        live "sha256" Text("64 hexadecimal digits") = "",
             "SHA-256 of the token: `sigbox token` makes both. Required.";
-        fixed "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
+        live "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
             "What it is good for.";
     }
     "admin.client" {
-        fixed "name" Text("text") = "",
+        live "name" Text("text") = "",
             "Who it is, as in the audit log. Required.";
-        fixed "dns" Text("a host name") = "",
+        live "dns" Text("a host name") = "",
             "A DNS name among the subject alternative names of their certificate. One of `dns`, `uri` and `cn` is required.";
-        fixed "uri" Text("a URI") = "",
+        live "uri" Text("a URI") = "",
             "A URI among them, exactly: `\"spiffe://example.com/ops\"`.";
-        fixed "cn" Text("text") = "",
+        live "cn" Text("text") = "",
             "The common name of its subject, exactly; one with several has none.";
-        fixed "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
+        live "scopes" Text("of `read`, `tables`, `gateways`, `limits`, `admin`, one or a list") = "[\"read\"]",
             "What the certificate is good for.";
     }
     "data" {

@@ -1,17 +1,17 @@
 //! `[nats]`
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use sigbox_contracts::Prefix;
 
 use super::diagnostic::Diagnostic;
+use super::folder::Folder;
 use super::reader::Section;
 use super::sections::{SLUG_HELP, slug};
 use super::{Breaker, Login, Nats, Secret, listen};
 
 /// `None` when there is no tenant to work with, which has been reported.
-pub(super) fn read(nats: &Section<'_>, breaker: &Section<'_>) -> Option<Nats> {
+pub(super) fn read(nats: &Section<'_>, breaker: &Section<'_>, folder: Folder<'_>) -> Option<Nats> {
     let servers = nats.list("servers", |value| {
         let help = Some("such as \"nats://127.0.0.1:4222\"");
         value.parsed("a NATS URL", help, |text| {
@@ -35,7 +35,7 @@ pub(super) fn read(nats: &Section<'_>, breaker: &Section<'_>) -> Option<Nats> {
         })
     });
     let tenant = nats.read("tenant", slug);
-    let login = login(nats);
+    let login = login(nats, folder);
     let read = Nats {
         servers,
         prefix: prefix.unwrap_or_default(),
@@ -84,7 +84,7 @@ fn server(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn login(nats: &Section<'_>) -> Login {
+fn login(nats: &Section<'_>, folder: Folder<'_>) -> Login {
     let ways = ["creds", "user", "token"]
         .into_iter()
         .filter_map(|key| nats.value(key));
@@ -108,12 +108,13 @@ fn login(nats: &Section<'_>) -> Login {
         }
     }
     let text = |key| nats.read(key, |value| value.text().map(str::to_owned));
-    if let Some(path) = text("creds") {
+    if let Some(path) = nats.read("creds", |value| folder.path(&value)) {
         if let (Err(error), Some(value)) = (std::fs::File::open(&path), nats.value("creds")) {
             let message = "`nats.creds` cannot be read".to_owned();
-            value.fault::<()>(message, &error.to_string(), None);
+            let label = format!("{}: {error}", path.display());
+            value.fault::<()>(message, &label, folder.help(&value));
         }
-        return Login::Credentials(PathBuf::from(path));
+        return Login::Credentials(path);
     }
     match (text("user"), text("password"), text("token")) {
         (Some(user), Some(password), _) => Login::User(user, Secret(password)),

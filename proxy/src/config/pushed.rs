@@ -32,9 +32,11 @@ pub(super) fn lack(table: &str, span: Range<usize>, pushed: &Manifest) -> Option
     entry.active().is_none().then(|| {
         let message = format!("no version of table `{table}` counts");
         let help = format!(
-            "calls go on to the next rule until one does: POST /api/v1/tables/{table}/versions/{}/activate",
+            "calls go on to the next rule until one does: sigbox activate {table} {}",
             entry.newest
         );
-        Diagnostic::warning(Some(span), message).label("routes nothing").help(help)
+        Diagnostic::warning(Some(span), message)
+            .label("routes nothing")
+            .help(help)
     })
 }

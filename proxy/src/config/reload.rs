@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Report, read};
 use super::reader::Section;
-use super::{Config, Nats, check};
+use super::{Admin, Config, Nats, check};
 
 impl Config {
     /// Reads the file at `path` again. What needs a restart keeps the value that runs, and the
@@ -110,7 +110,7 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         tables,
         node: keep(root, "node", new.node, &running.node),
         nats,
-        admin: keep(root, "admin", new.admin, &running.admin),
+        admin: admin(root, new.admin, &running.admin),
         data_dir: keep(root, "data.dir", new.data_dir, &running.data_dir),
         log: keep(root, "log", new.log, &running.log),
         settings,
@@ -118,4 +118,46 @@ pub(super) fn settle(root: &Section<'_>, new: Config, running: &Config) -> Confi
         runtime,
         ..new
     }
+}
+
+/// Who may use the API follows the file; where it listens, and with which certificates, does not.
+fn admin(root: &Section<'_>, new: Admin, running: &Admin) -> Admin {
+    let admin = Admin {
+        listen: keep(root, "admin.listen", new.listen, &running.listen),
+        ready_without_nats: keep(
+            root,
+            "admin.ready_without_nats",
+            new.ready_without_nats,
+            &running.ready_without_nats,
+        ),
+        decisions: keep(root, "admin.decisions", new.decisions, &running.decisions),
+        tls: keep(root, "admin.tls", new.tls, &running.tls),
+        tokens: new.tokens,
+        clients: new.clients,
+    };
+    refuse_nobody(root, &admin);
+    admin
+}
+
+/// What the file says may be right after a restart, and not before.
+fn refuse_nobody(root: &Section<'_>, admin: &Admin) {
+    let asks = admin.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let fault = match (admin.tokens.as_slice(), admin.clients.as_slice()) {
+        ([], []) if !admin.listen.ip().is_loopback() => {
+            let message = format!(
+                "the node listens on {} until it is restarted, and nobody would have to say who they are",
+                admin.listen
+            );
+            Diagnostic::error(root.inner_span("admin", "listen"), message)
+                .label("takes effect at a restart")
+        }
+        ([], [_, ..]) if !asks => {
+            let message = "the node asks for no certificates until it is restarted, and nobody could use its API";
+            Diagnostic::error(root.inner_span("admin", "client"), message)
+                .label("known by their certificates")
+        }
+        _ => return,
+    };
+    root.faults
+        .push(fault.help("keep an `[[admin.token]]` until then, or restart the node"));
 }

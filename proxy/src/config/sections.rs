@@ -8,6 +8,7 @@ use sigbox_contracts::Slug;
 use sigbox_core::{Class, DecisionSettings, Limits, Redirects, Role, Timers};
 
 use super::diagnostic::Diagnostic;
+use super::folder::Folder;
 use super::reader::Section;
 use super::value::Value;
 use super::{Events, Exchange, Log, LogFormat, Overload, Runtime, Tables};
@@ -239,8 +240,11 @@ pub(super) fn events(section: &Section<'_>) -> Events {
 }
 
 /// `data.dir`
-pub(super) fn data_dir(section: &Section<'_>) -> Option<PathBuf> {
-    section.read("dir", |value| value.text().map(PathBuf::from))
+pub(super) fn data_dir(section: &Section<'_>, folder: Folder<'_>) -> Option<PathBuf> {
+    section.read("dir", |value| {
+        folder.warn(&value);
+        folder.path(&value)
+    })
 }
 
 /// `[tables]`

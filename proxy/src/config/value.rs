@@ -43,6 +43,10 @@ impl<'a> Value<'a> {
         matches!(self.value.get_ref(), DeValue::String(text) if text == wanted)
     }
 
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(items) if items.is_empty())
+    }
+
     pub(super) fn is_table(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::Table(_))
     }

@@ -1,10 +1,17 @@
 //! Telling others what did not happen on a shard.
 
+use std::time::Duration;
+
 use tokio::sync::broadcast;
+use tokio::time::timeout;
 use tracing::warn;
 
+use super::Node;
 use crate::api::Record;
 use crate::shard::{Announcement, Control, ShardHandle};
+
+/// How long a node that has ended may take to tell others so.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The first shard speaks for the node.
 pub(super) fn announce(shards: &[ShardHandle], what: Announcement) {
@@ -24,5 +31,20 @@ pub(super) async fn audit(mut records: broadcast::Receiver<Record>, shards: Vec<
             }
             Err(broadcast::error::RecvError::Closed) => return,
         }
+    }
+}
+
+impl Node {
+    /// Tells the others on NATS that this node is gone, if that takes no longer than [`FAREWELL`].
+    pub(super) async fn leave(&self) {
+        let (presence, replica) = (self.presence.clone(), self.tables.replica().cloned());
+        let farewell = self.admin.handle().spawn(async move {
+            presence.leave().await;
+            if let Some(replica) = replica {
+                replica.leave().await;
+            }
+        });
+        // Those who were not told notice it when they hear nothing any more.
+        let _ = timeout(FAREWELL, farewell).await;
     }
 }

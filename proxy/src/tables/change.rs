@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sigbox_tables::diff::Counts;
-use sigbox_tables::{Entry, Faults, Kind, ManifestError, Table};
+use sigbox_tables::diff::{self, Counts};
+use sigbox_tables::{Entry, Faults, Fields, Kind, ManifestError, Table};
 
 use super::replica::ReplicaError;
 use super::store::{Incoming, StoreError};
@@ -34,6 +34,8 @@ pub struct Asked {
     pub activate: bool,
     /// Only say what would happen.
     pub dry_run: bool,
+    /// With `dry_run`: how many of the rows that are different to list.
+    pub changes: usize,
     /// Who asks.
     pub by: Option<String>,
     /// What they say about it.
@@ -84,9 +86,51 @@ pub struct Changed {
     pub revision: u64,
     /// What is different from the version that counted before.
     pub rows: RowCounts,
+    /// Some of the rows that are different, in the order of keys, for a dry run that was asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<RowChange>,
     /// What is odd but was done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// One row that is different between two versions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RowChange {
+    /// `added`, `removed` or `changed`.
+    pub change: &'static str,
+    /// What it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Fields>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Fields>,
+}
+
+impl RowChange {
+    /// The first `limit` rows that are different, in the order of keys; all rows are new when there was no version.
+    pub fn first(old: Option<&Table>, new: &Table, limit: usize) -> Vec<Self> {
+        let of = |change: diff::Change<'_>| {
+            let (change, before, after) = match change {
+                diff::Change::Added(row) => ("added", None, Some(row)),
+                diff::Change::Removed(row) => ("removed", Some(row), None),
+                diff::Change::Changed(before, after) => ("changed", Some(before), Some(after)),
+            };
+            Self {
+                change,
+                before: before.map(|row| row.fields()),
+                after: after.map(|row| row.fields()),
+            }
+        };
+        match old {
+            Some(old) => diff::changes(old, new).take(limit).map(of).collect(),
+            None => new
+                .rows()
+                .take(limit)
+                .map(|row| of(diff::Change::Added(row)))
+                .collect(),
+        }
+    }
 }
 
 /// How many rows there are, and how many are different.
@@ -157,6 +201,7 @@ pub(super) fn unchanged(name: &str, entry: &Entry, revision: u64) -> Changed {
         previous: entry.active,
         revision,
         rows: RowCounts::default(),
+        changes: Vec::new(),
         warnings: Vec::new(),
     }
 }

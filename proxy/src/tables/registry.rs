@@ -20,7 +20,8 @@ use tokio::sync::{Mutex, watch};
 use tracing::{error, info};
 
 use super::change::{
-    Asked, Change, ChangeError, Changed, Precondition, Pushed, RowCounts, etag_of, holds, unchanged,
+    Asked, Change, ChangeError, Changed, Precondition, Pushed, RowChange, RowCounts, etag_of,
+    holds, unchanged,
 };
 use super::replica::{Replica, ReplicaError};
 use super::snapshot::{Source, build, compile, last_good};
@@ -264,9 +265,12 @@ impl Registry {
                 total: table.len() as u64,
                 counts: diff::count(active.map(|active| &*active.table), table),
             },
+            changes: Vec::new(),
             warnings: self.warnings(name, table, before),
         };
         if asked.dry_run {
+            let old = active.map(|active| &*active.table);
+            changed.changes = RowChange::first(old, table, asked.changes);
             return Ok((changed, None));
         }
         if let Some(active) = active.filter(|active| active.sha256 == sha256) {

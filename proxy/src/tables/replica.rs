@@ -54,6 +54,8 @@ pub struct Replica {
     members: watch::Sender<BTreeMap<String, Applied>>,
     /// Where its connection lives.
     handle: OnceLock<Handle>,
+    /// Whether the node is going, and says nothing any more.
+    is_leaving: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -108,6 +110,7 @@ impl Replica {
             lacks_jetstream: AtomicBool::new(false),
             members: watch::Sender::new(BTreeMap::new()),
             handle: OnceLock::new(),
+            is_leaving: AtomicBool::new(false),
         }
     }
 
@@ -358,9 +361,17 @@ impl Replica {
                         }
                         self.say(&buckets.kv, registry).await;
                     }
-                    // Somebody lacks what may be here.
-                    Some(Ok(entry)) => if self.heard(entry) {
-                        registry.mend().await;
+                    Some(Ok(entry)) => {
+                        // What another node of this name took away when it left.
+                        if entry.operation != kv::Operation::Put
+                            && Role::of_key(&entry.key) == Some((Role::Node, &self.node))
+                        {
+                            self.say(&buckets.kv, registry).await;
+                        }
+                        // Somebody lacks what may be here.
+                        if self.heard(entry) {
+                            registry.mend().await;
+                        }
                     }
                 },
                 _ = again.tick() => {
@@ -414,6 +425,9 @@ impl Replica {
 
     /// Says what this node has applied.
     async fn say(&self, kv: &kv::Store, registry: &Registry) {
+        if self.is_leaving.load(Ordering::Relaxed) {
+            return;
+        }
         let applied = Applied {
             revision: registry.tables().manifest.revision,
             at_ms: now_ms(),
@@ -425,6 +439,18 @@ impl Replica {
         let said = kv.put(Role::Node.key(&self.node), text.into()).await;
         if let Err(error) = said {
             tracing::debug!(%error, "cannot say what is applied");
+        }
+    }
+
+    /// Takes back what this node has said, so that nobody counts it any more. To be called on the runtime of the
+    /// connection, where nothing is said between the two.
+    pub async fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        let Ok(Buckets { kv, .. }) = self.buckets() else {
+            return;
+        };
+        if let Err(error) = kv.delete(Role::Node.key(&self.node)).await {
+            tracing::debug!(%error, "cannot say that the node is gone");
         }
     }
 

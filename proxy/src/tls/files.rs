@@ -65,7 +65,7 @@ impl Part {
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{} {fault}", path.display())]
+#[error("{}{} {fault}", fault.subject(), path.display())]
 pub struct TlsError {
     /// Which one.
     pub part: Part,
@@ -100,8 +100,18 @@ pub enum Fault {
     #[error("holds a key that cannot be used: {0}")]
     Key(rustls::Error),
     /// Two files that do not belong together.
-    #[error("is not the key of the certificate in {}", .0.display())]
+    #[error("does not belong to the certificate in {}", .0.display())]
     OtherKey(PathBuf),
+}
+
+impl Fault {
+    /// What of the file it is about, when not the file itself.
+    const fn subject(&self) -> &'static str {
+        match self {
+            Self::OtherKey(_) => "the key in ",
+            _ => "",
+        }
+    }
 }
 
 /// Until when what is in a file is good.
@@ -133,18 +143,7 @@ impl Files {
     pub fn load(&self, protocols: &[&[u8]]) -> Result<Loaded, TlsError> {
         let chain = certificates(Part::Cert, &self.cert)?;
         let mut expiries = vec![expiry(Part::Cert, &self.cert, &chain, Iterator::min)?];
-        let key = key(&self.key)?;
-        let certified = CertifiedKey::from_der(chain, key, &provider());
-        let certified = certified.map_err(|error| {
-            let fault = match error {
-                rustls::Error::InconsistentKeys(_) => Fault::OtherKey(self.cert.clone()),
-                rustls::Error::InvalidCertificate(error) => {
-                    return fault(Part::Cert, &self.cert)(Fault::Certificate(error.to_string()));
-                }
-                error => Fault::Key(error),
-            };
-            self::fault(Part::Key, &self.key)(fault)
-        })?;
+        let certified = certified(chain, &self.cert, &self.key)?;
         let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             // The provider knows the cipher suites of both versions.
@@ -215,11 +214,29 @@ pub fn certificates(part: Part, path: &Path) -> Result<Vec<CertificateDer<'stati
     }
 }
 
+/// The certificate of `chain`, which was read from `cert`, with the private key in `key`, which must be its own.
+///
+/// # Errors
+/// Which file cannot be used, and why.
+pub fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    cert: &Path,
+    key: &Path,
+) -> Result<CertifiedKey, TlsError> {
+    CertifiedKey::from_der(chain, self::key(key)?, &provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => fault(Part::Key, key)(Fault::OtherKey(cert.into())),
+        rustls::Error::InvalidCertificate(error) => {
+            fault(Part::Cert, cert)(Fault::Certificate(error.to_string()))
+        }
+        error => fault(Part::Key, key)(Fault::Key(error)),
+    })
+}
+
 /// The private key in a PEM file.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let fault = fault(Part::Key, path);
     let text = std::fs::read(path).map_err(|error| fault(error.into()))?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {

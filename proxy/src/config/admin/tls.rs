@@ -1,8 +1,8 @@
 //! `[admin] tls`: which certificates it has, and whether clients must have one.
 
-use std::path::PathBuf;
-
+use super::listed;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::folder::Folder;
 use crate::config::reader::Section;
 use crate::tls::{ClientAuth, Clients, Files};
 
@@ -10,8 +10,8 @@ use crate::tls::{ClientAuth, Clients, Files};
 pub(super) struct Faulty;
 
 /// `None` without the table. The files are read to see whether they can be used.
-pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
-    let client = admin.value("client");
+pub(super) fn read(admin: &Section<'_>, folder: Folder<'_>) -> Result<Option<Files>, Faulty> {
+    let client = listed(admin, "client");
     if admin.value("tls").is_none() {
         if let Some(client) = client {
             client.fault::<()>(
@@ -36,7 +36,7 @@ pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
                 .push(Diagnostic::error(at(), message).help(help));
         }
     }
-    let path = |key| section.read(key, |value| value.text().map(PathBuf::from));
+    let path = |key| section.read(key, |value| folder.path(&value));
     let auth = section.read("client_auth", |value| {
         value.choice(&[
             ("required", ClientAuth::Required),
@@ -45,7 +45,7 @@ pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
     });
     let ca = path("client_ca");
     match (&ca, section.value("client_auth"), client) {
-        (Some(_), _, None) if admin.value("token").is_none() => {
+        (Some(_), _, None) if listed(admin, "token").is_none() => {
             if let Some(value) = section.value("client_ca") {
                 value.fault::<()>(
                     "`admin.tls.client_ca` without `admin.client` lets everybody in whom the authority knows".to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn read(admin: &Section<'_>) -> Result<Option<Files>, Faulty> {
         let key = error.part.label();
         if let Some(value) = section.value(key) {
             let message = format!("`admin.tls.{key}` cannot be used");
-            value.fault::<()>(message, &format!("it {}", error.fault), None);
+            value.fault::<()>(message, &error.to_string(), folder.help(&value));
         }
         return Err(Faulty);
     }
