@@ -277,7 +277,7 @@ async fn serve(
     let data = client.subscribe("sigbox.v1.data.*").await?;
     let events = client.subscribe("sigbox.v1.event.>").await?;
     let mut events = futures_util::stream::select(events, data);
-    client.flush().await?;
+    settle(&client).await?;
     let _ = ready.send(Ok(()));
     loop {
         tokio::select! {
@@ -299,19 +299,30 @@ async fn serve(
                 None => return Ok(()),
                 Some(Command::Answer { reply, answer }) => publish(&client, reply, answer).await?,
                 Some(Command::Flush(done)) => {
-                    client.flush().await?;
+                    settle(&client).await?;
                     let _ = done.send(());
                 }
                 Some(Command::Leave(done)) => {
                     if let Some(mut subscription) = queries.take() {
                         subscription.unsubscribe().await?;
                     }
-                    client.flush().await?;
+                    settle(&client).await?;
                     let _ = done.send(());
                 }
             }
         }
     }
+}
+
+/// Waits until the server has done all that this connection has asked for: what it echoes comes after that. Flushing only
+/// hands it to the socket, and another connection may be faster.
+async fn settle(client: &Client) -> Result<()> {
+    let inbox = client.new_inbox();
+    let mut echo = client.subscribe(inbox.clone()).await?;
+    client.publish(inbox, Vec::new().into()).await?;
+    echo.next().await.context("the connection ended")?;
+    echo.unsubscribe().await?;
+    Ok(())
 }
 
 fn read(message: &Message) -> Option<Query> {

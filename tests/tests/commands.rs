@@ -121,7 +121,8 @@ fn versions_count_when_somebody_says_so() -> Result<()> {
         "{tried}"
     );
     let tried = push("prefix,rate\n50,1\n51,1\n", "--dry-run --limit 1")?;
-    ensure!(tried.ends_with("\"2\"}\n…\n"), "{tried}");
+    // What is odd comes last.
+    ensure!(tried.contains("\"2\"}\n…\nwarning: "), "{tried}");
     ensure!(done(&sigbox, "rows rates")?.lines().count() == 2);
     Ok(())
 }

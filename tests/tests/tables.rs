@@ -483,7 +483,7 @@ fn a_field_that_stands_twice_is_refused_in_every_format() -> Result<()> {
     let refused = refused.body("application/x-ndjson", patch).send()?;
     ensure!(refused.expect(422)?["errors"][0]["code"] == "duplicate_field");
     let row = sigbox.http("PUT", &format!("{RATES}/rows/49"));
-    let refused = row.body("application/json", twice).send()?.expect(400)?;
+    let refused = row.body("application/json", twice).send()?.expect(422)?;
     ensure!(
         refused["detail"]
             .as_str()
