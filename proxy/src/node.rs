@@ -395,8 +395,9 @@ impl Node {
         &self.metrics
     }
 
-    /// Takes over `config`, keeping the sockets it has.
-    pub fn apply(&mut self, mut config: Config) {
+    /// Takes over `config`, keeping the sockets it has; `done` is called once everything goes by it, which tables with many
+    /// rows may take seconds for.
+    fn apply(&mut self, mut config: Config, done: impl FnOnce() + Send + 'static) {
         config.set_bound(&self.listeners);
         self.config = config;
         let shared = Arc::new(self.config.clone());
@@ -406,9 +407,10 @@ impl Node {
             .replace(admin.tokens.clone(), admin.clients.clone());
         tell(&self.shards, || Control::Reload(shared.clone()));
         let tables = self.tables.clone();
-        self.admin
-            .handle()
-            .spawn(async move { tables.reconfigure(shared).await });
+        self.admin.handle().spawn(async move {
+            tables.reconfigure(shared).await;
+            done();
+        });
     }
 
     /// Pushed tables.
@@ -416,22 +418,26 @@ impl Node {
         &self.tables
     }
 
-    /// Reads the configuration file again. When it is wrong, what runs goes on running.
-    ///
-    /// # Errors
-    /// What is wrong with it, a line for each fault.
-    pub fn reload(&mut self) -> Result<(), String> {
+    /// Reads the configuration file again. When it is wrong, what runs goes on running. Whoever has asked is told when all of
+    /// it has taken effect, or what is wrong, a line for each fault.
+    pub fn reload(&mut self, asked: Option<oneshot::Sender<Result<(), String>>>) {
+        let tell = |result| {
+            // They may have gone.
+            let _ = asked.map(|asked| asked.send(result));
+        };
         let path = self.config.path.clone();
         match self.config.reload(&path) {
             Ok(config) => {
                 for line in config.warnings.lines() {
                     warn!(file = %path.display(), "{line}");
                 }
-                self.apply(config);
+                let metrics = self.metrics.clone();
+                self.apply(config, move || {
+                    metrics.reloaded(true);
+                    info!(path = %path.display(), "configuration reloaded");
+                    tell(Ok(()));
+                });
                 self.renew_certificates();
-                self.metrics.reloaded(true);
-                info!(path = %path.display(), "configuration reloaded");
-                Ok(())
             }
             Err(report) => {
                 for line in report.lines() {
@@ -444,7 +450,7 @@ impl Node {
                     "configuration not reloaded; the last good one stays; run: sigbox check -c {}",
                     path.display()
                 );
-                Err(report.lines().collect::<Vec<_>>().join("\n"))
+                tell(Err(report.lines().collect::<Vec<_>>().join("\n")));
             }
         }
     }

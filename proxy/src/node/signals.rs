@@ -44,8 +44,7 @@ impl Signals {
                 turn = node.turn() => match turn {
                     Turn::Ended(ended) => return ended,
                     Turn::Reload(answer) => {
-                        // Whoever asked may be gone.
-                        let _ = answer.send(node.reload());
+                        node.reload(Some(answer));
                         continue;
                     }
                 },
@@ -72,7 +71,7 @@ impl Signals {
                     node.drain();
                 }
                 // What is wrong is in the log.
-                (false, _) => drop(node.reload()),
+                (false, _) => node.reload(None),
             }
         }
     }
