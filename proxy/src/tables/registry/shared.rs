@@ -46,15 +46,20 @@ impl Registry {
         done.await?
     }
 
-    /// Rows of the versions that count for the others; none when that cannot be known, and then there is nothing to read.
+    /// Rows of the versions that count for the others and not here yet; as many as can be when that cannot be known.
     async fn rows_of_others(self: &Arc<Self>) -> usize {
         let registry = self.clone();
         let rows = background::run(0, move || {
             let manifest = registry.replica.as_ref()?.manifest().ok()??.0;
+            let here = registry.tables();
             let active = manifest.tables.values().filter_map(Entry::active);
-            Some(active.map(|version| version.rows).sum::<u64>())
+            let new = active.filter(|version| {
+                let mut tables = here.iter();
+                !tables.any(|(_, table)| table.sha256 == version.sha256)
+            });
+            Some(new.map(|version| version.rows).sum::<u64>())
         });
-        let rows = rows.await.ok().flatten().unwrap_or_default();
+        let rows = rows.await.ok().flatten().unwrap_or(u64::MAX);
         usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
